@@ -1,0 +1,194 @@
+"""The one mutable place outside Kafka: keys live here, because a key must be destroyable at once.
+
+Records carry a key's random id (`kid`), never the key. A destroyed id stays destroyed: its row remains, without a key.
+Several processes use one store; a destruction reaches the others within `LEASE` seconds, so whoever acknowledges a
+deletion waits that long first.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cachetools import LRUCache, TLRUCache
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from connectors import ServiceRefused
+from connectors.key_rows import KeyCount, KeyRow, KeyRows
+from connectors.root_key import KEY_BYTES, NONCE_BYTES, RootKeyFile
+
+LEASE = 5.0  # seconds an unwrapped key may be used without asking again
+REMEMBERED = timedelta(hours=48)  # how long the row of a destroyed key outlives the key's own time
+CACHED_KEYS = 65536  # a day has 8640 expiry buckets of 10 s
+PROOF_OF = b"faceline root key"
+
+Clock = Callable[[], datetime]
+
+
+class KeyDestroyed(Exception):
+    """What this key sealed is gone for good. An id that was never here answers the same."""
+
+
+class SealBroken(Exception):
+    """A ciphertext that was altered, or moved to another record: it opens under no associated data but its own."""
+
+
+def wall_clock() -> datetime:
+    """The present, aware."""
+    return datetime.now(UTC)
+
+
+class KeyStore:
+    """Data keys (random 256 bits) by random 128-bit id in hex, wrapped by the root key in the same folder. Thread-safe.
+
+    `now` is the wall clock (aware), `timer` a monotonic one in seconds. Every method may raise what `KeyRows` raises.
+    """
+
+    def __init__(self, folder: Path, *, now: Clock = wall_clock, timer: Callable[[], float] = time.monotonic) -> None:
+        """Open a store that `create` made; ServiceRefused when there is none or its root key does not fit."""
+        self._root = RootKeyFile(folder / "root.key")
+        self._rows = KeyRows(folder / "keys.sqlite")
+        self._now = now
+        self._timer = timer
+        self._leases: TLRUCache[str, tuple[AESGCM, float]] = TLRUCache(
+            CACHED_KEYS, lambda _kid, lease, _now: lease[1], timer
+        )
+        self._names: LRUCache[str, tuple[str, datetime]] = LRUCache(CACHED_KEYS)
+        self._cached = threading.Lock()
+        self._changing = threading.Lock()
+        try:
+            self._root.unwrap(self._rows.prove(self._root.wrap(bytes(KEY_BYTES), PROOF_OF)), PROOF_OF)
+        except BaseException:
+            self._rows.close()
+            raise
+
+    @classmethod
+    def create(cls, folder: Path, *, now: Clock = wall_clock, timer: Callable[[], float] = time.monotonic) -> KeyStore:
+        """Open the store in `folder`, made first where there is none; safe when several processes do it at once."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        rows, root = folder / "keys.sqlite", folder / "root.key"
+        if rows.exists() and not root.exists():
+            raise ServiceRefused(f"{rows} has lost its root key: restore {root}, or remove it and all it sealed")
+        RootKeyFile.create(root)
+        return cls(folder, now=now, timer=timer)
+
+    def new(self, owner_kind: str, expires: datetime | None = None) -> str:
+        """A fresh key; its id (32 hex digits). `owner_kind` says what it is for ("person"), never whose."""
+        row = self._drawn(owner_kind, None, expires)
+        self._rows.add(row)
+        return row.kid
+
+    def named(self, name: str, expires: datetime) -> str:
+        """The id of the key of this name, made at the first call in any process; later calls do not move `expires`.
+
+        Raises KeyDestroyed when `expires` has passed or the key was destroyed: a name never gets a second key.
+        """
+        with self._cached:
+            known = self._names.get(name)
+        if (known[1] if known else expires) <= self._now():
+            raise KeyDestroyed("the time of this named key has passed")
+        if known:
+            return known[0]
+        with self._changing:
+            row = self._rows.get_or_add(self._drawn("named", name, expires))
+            if row.destroyed is not None:
+                raise KeyDestroyed("this named key was destroyed")
+            with self._cached:
+                self._names[name] = (row.kid, datetime.fromtimestamp(row.expires or 0.0, UTC))
+        return row.kid
+
+    def seal(self, kid: str, plaintext: bytes, associated: bytes) -> tuple[bytes, bytes]:
+        """Nonce (12 random bytes) and ciphertext with tag (plaintext + 16 bytes), AES-256-GCM; or KeyDestroyed.
+
+        A key may seal 2^32 times (NIST SP 800-38D, 8.3): keep a key per person, bucket or window, never one for all.
+        """
+        nonce = os.urandom(NONCE_BYTES)
+        return nonce, self._key(kid).encrypt(nonce, plaintext, associated)
+
+    def open(self, kid: str, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+        """The plaintext. Raises KeyDestroyed, or SealBroken when a bit or the associated data differ."""
+        key = self._key(kid)
+        try:
+            return key.decrypt(nonce, ciphertext, associated)
+        except (InvalidTag, ValueError):
+            raise SealBroken("a sealed value does not open: altered, or moved to another record") from None
+
+    def destroy(self, kids: Iterable[str]) -> None:
+        """Overwrite these keys, all or none; durable on return. Here at once, in other processes within `LEASE`.
+
+        Idempotent; an unknown id is recorded as destroyed too, so that it can never come to life.
+        """
+        doomed = set(kids)
+        with self._changing:
+            self._rows.destroy(doomed, self._now().timestamp())
+            self._forget(doomed)
+
+    def destroy_expired(self, now: datetime) -> int:
+        """Destroy every key with `expires` <= now; how many. Sweeps the rows of those gone for 48 h."""
+        # A swept name cannot come back: its time has passed, and `named` refuses that by itself.
+        with self._changing:
+            doomed = self._rows.destroy_expired(now.timestamp(), REMEMBERED.total_seconds())
+            self._forget(doomed)
+        return len(doomed)
+
+    def alive(self, kid: str) -> bool:
+        """Whether the key exists now, asked from the file, not from a lease."""
+        return self._rows.wrapped(kid) is not None
+
+    def count(self) -> KeyCount:
+        """How many keys live, and how many ids are kept as destroyed."""
+        return self._rows.count()
+
+    def wipe(self) -> None:
+        """Destroy every key, then the root key, then the file; the store is closed after it."""
+        with self._changing:
+            self._rows.destroy_all(self._now().timestamp())
+            self._root.destroy()
+            self._rows.remove()
+            self._drop_caches()
+
+    def close(self) -> None:
+        """Let go of the file and of every unwrapped key."""
+        with self._changing:
+            self._rows.close()
+            self._drop_caches()
+
+    def _drawn(self, kind: str, name: str | None, expires: datetime | None) -> KeyRow:
+        kid = secrets.token_hex(16)
+        wrapped = self._root.wrap(AESGCM.generate_key(bit_length=KEY_BYTES * 8), kid.encode())
+        return KeyRow(kid, kind, name, None if expires is None else expires.timestamp(), None, wrapped)
+
+    def _key(self, kid: str) -> AESGCM:
+        with self._cached:
+            lease = self._leases.get(kid)
+        if lease:
+            return lease[0]
+        # Under the lock of `destroy`: a key read before a destruction must not enter the cache after it.
+        with self._changing:
+            # The lease counts from before the question: the answer may be old when it comes.
+            until = self._timer() + LEASE
+            wrapped = self._rows.wrapped(kid)
+            if wrapped is None:
+                raise KeyDestroyed("this key was destroyed")
+            key = AESGCM(self._root.unwrap(wrapped, kid.encode()))
+            with self._cached:
+                self._leases[kid] = (key, until)
+        return key
+
+    def _forget(self, kids: set[str]) -> None:
+        with self._cached:
+            for kid in kids:
+                self._leases.pop(kid, None)
+            for name in [name for name, (kid, _) in self._names.items() if kid in kids]:
+                del self._names[name]
+
+    def _drop_caches(self) -> None:
+        with self._cached:
+            self._leases.clear()
+            self._names.clear()

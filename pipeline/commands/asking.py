@@ -1,0 +1,19 @@
+"""How a command of the operator becomes a client of `control`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+
+from pipeline.commands import Invocation
+from pipeline.operations.client import Client
+
+
+@asynccontextmanager
+async def asking(call: Invocation) -> AsyncIterator[Client]:
+    """A client in the name of the operator who is logged in; its tables are replayed."""
+    from pipeline import wiring  # it loads every engine, and --help needs none
+    from pipeline.wiring.asking import client, operator
+
+    access = wiring.kafka_access(call.settings, call.home)
+    with closing(wiring.key_store(call.home)) as keys:
+        async with client(access, call.settings.deployment(), keys, operator()) as opened:
+            yield opened

@@ -1,0 +1,197 @@
+"""Commands for the deployment as a whole: prepare it, run it, look at it, end it, and wipe it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import psutil
+import typer
+from rich.console import Console
+
+from connectors import ServiceRefused
+from pipeline import logs
+from pipeline.commands import Invocation, invocation
+from pipeline.commands.status import as_json, as_table, observed
+from pipeline.home import Home, HomeError, Running
+from pipeline.settings import FILE
+from pipeline.settings_template import template
+
+app = typer.Typer()
+console = Console(highlight=False)
+
+DETACHED_START_SECONDS = 600.0
+END_SECONDS = 30.0
+
+
+@app.command(epilog="Example: faceline init && $EDITOR faceline.toml")
+def init(context: typer.Context) -> None:
+    """Create the home, and in it a commented settings file with every default."""
+    home = invocation(context).home
+    home.prepare()
+    file = home.path / FILE
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise HomeError(f"{file} is there already; edit it, or remove it first") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+        written.write(template())
+    console.print(f"{file} holds the settings; run everything with: faceline up", soft_wrap=True)
+
+
+@app.command(epilog="Example: faceline up --detach")
+def up(
+    context: typer.Context,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Return when everything runs, and leave it running.")
+    ] = False,
+) -> int:
+    """Run everything of this machine under one supervisor, until Ctrl-C or `faceline down`."""
+    call = invocation(context)
+    if detach:
+        call.settings  # noqa: B018 - a mistake in them is told here, not in a log
+        return _detached(call.home)
+    call.home.prepare()
+    logs.configure(call.home, call.settings.logs, "supervisor", console=True)
+    return asyncio.run(_until_asked(call))
+
+
+async def _until_asked(call: Invocation) -> int:
+    from pipeline.supervisor import Supervisor  # here, because it loads every engine
+
+    _cancelled_once_by_signals()
+    try:
+        async with Supervisor(call.home, call.settings, progress=_told) as running:
+            console.print(f"running: Kafka {running.bootstrap}, Milvus {running.milvus_uri}; Ctrl-C ends it")
+            await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        console.print("ended")
+    return 0
+
+
+def _cancelled_once_by_signals() -> None:
+    """The first SIGINT or SIGTERM cancels this task; more of them do not disturb the ending."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    asked: list[bool] = []
+
+    def end() -> None:
+        if task is not None and not asked:
+            asked.append(True)
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+
+
+def _told(step: str, seconds: float) -> None:
+    console.print(f"{step:<24} {seconds:6.1f} s")
+
+
+def _detached(home: Home) -> int:
+    home.prepare()
+    output = home.logs / "supervisor.out"
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        child = subprocess.Popen(  # noqa: S603 - our own command line
+            [sys.executable, "-P", "-m", "pipeline", "--home", str(home.path), "up"],
+            stdin=subprocess.DEVNULL,
+            stdout=descriptor,
+            stderr=descriptor,
+            start_new_session=True,
+        )
+    finally:
+        os.close(descriptor)
+    deadline = time.monotonic() + DETACHED_START_SECONDS
+    while time.monotonic() < deadline:
+        status = child.poll()
+        if status is not None:
+            sys.stderr.write(_last_line(output))
+            return status
+        running = home.running()
+        if running is not None and running.pid == child.pid and running.ready:
+            console.print(f"running as pid {child.pid}; end it with: faceline down")
+            return 0
+        time.sleep(0.1)
+    sys.stderr.write(f"not ready within {DETACHED_START_SECONDS:.0f} s; look at {output}\n")
+    return 1
+
+
+def _last_line(file: Path) -> str:
+    lines = file.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    return f"{lines[-1]}\n" if lines else f"it ended without a word; look into {file.parent}\n"
+
+
+@app.command(epilog="Example: faceline status --json")
+def status(
+    context: typer.Context,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")] = False,
+) -> int:
+    """Show the processes: pid, restarts, health, lag and where their metrics are. Exit 1 when nothing runs."""
+    running = invocation(context).home.running()
+    if running is None:
+        typer.echo("{}" if json else "nothing runs here; start it with: faceline up")
+        return 1
+    rows = observed(running)
+    if json:
+        typer.echo(as_json(running, rows))
+    else:
+        console.print(as_table(running, rows))
+    return 0
+
+
+@app.command(epilog="Example: faceline down")
+def down(context: typer.Context) -> int:
+    """End everything that runs in this home, and wait until it has ended."""
+    running = invocation(context).home.running()
+    if running is None:
+        console.print("nothing runs here")
+        return 0
+    return _ended(running)
+
+
+def _ended(running: Running) -> int:
+    try:
+        supervisor = psutil.Process(running.pid)
+        supervisor.terminate()
+        supervisor.wait(END_SECONDS)
+    except psutil.NoSuchProcess:
+        pass
+    except psutil.TimeoutExpired:
+        sys.stderr.write(
+            f"pid {running.pid} did not end within {END_SECONDS:.0f} s; end it with: kill -9 {running.pid}\n"
+        )
+        return 1
+    console.print(f"ended pid {running.pid} and its {len(running.processes)} processes")
+    return 0
+
+
+@app.command(epilog="Example: faceline purge --yes")
+def purge(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> int:
+    """End everything, destroy every key, and wipe the home: nobody enrolled here can be known again."""
+    home = invocation(context).home
+    if not home.exists():
+        console.print(f"{home.path} holds no deployment; nothing to purge", soft_wrap=True)
+        return 0
+    if not yes:
+        typer.confirm(f"Destroy all keys and wipe {home.path}?", abort=True)
+    running = home.running()
+    if running is not None and _ended(running) != 0:
+        return 1
+    from pipeline import wiring  # here, because it loads every engine
+
+    with home.owned():
+        try:
+            wiring.key_store(home).wipe()
+            console.print("keys destroyed: what they sealed cannot be read any more, wherever a copy of it is")
+        except ServiceRefused as trouble:
+            console.print(f"the key store opens no more ({trouble}); its files go with the home", soft_wrap=True)
+        left = ", ".join(home.wipe())
+    console.print(f"{home.path} wiped{f', but for what is not ours: {left}' if left else ''}", soft_wrap=True)
+    return 0

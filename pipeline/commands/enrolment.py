@@ -1,0 +1,123 @@
+"""Enrolling from the operator's files: which photos are whose, and one after the other with a progress bar."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pipeline.commands import Invocation
+from pipeline.commands.asking import asking
+from pipeline.operations import Refused, collections, persons
+from pipeline.operations.client import Client
+from pipeline.operations.photos import Choice, Portrait, Portraitist, portrait
+from pipeline.operations.waiting import enrolled
+from pipeline.topology import ENROL
+
+PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A person to enrol, and the files that show the person."""
+
+    name: str
+    photos: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a person to enrol: a personId, or the reason for refusing."""
+
+    name: str
+    person_id: str | None
+    refused: str | None = None
+
+
+def one(name: str, photos: Sequence[Path]) -> Wanted:
+    """One person from the files that were named; Refused where one of them does not exist."""
+    for photo in photos:
+        if not photo.is_file():
+            raise Refused(f"{photo}: no such file")
+    return Wanted(name, tuple(photos))
+
+
+def from_folder(folder: Path) -> list[Wanted]:
+    """A person per folder (its photos) or per photo (the file's name); hidden files and other types are left out."""
+    if not folder.is_dir():
+        raise Refused(f"{folder}: no such folder")
+    wanted = []
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and (photos := _photos(entry)):
+            wanted.append(Wanted(entry.name, photos))
+        elif entry.suffix.lower() in PHOTO_SUFFIXES:
+            wanted.append(Wanted(entry.stem, (entry,)))
+    if not wanted:
+        raise Refused(f"{folder}: no photos; put one folder or one photo per person there")
+    return wanted
+
+
+def _photos(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(each for each in folder.iterdir() if each.suffix.lower() in PHOTO_SUFFIXES))
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """One run of `person add`."""
+
+    call: Invocation
+    scope: str
+    choice: Choice
+    console: Console
+
+    async def run(self, wanted: Sequence[Wanted], *, skip_known: bool) -> list[Outcome]:
+        """Enrol everybody, and wait until the index has them; who is refused does not stop the others."""
+        from pipeline import wiring  # it loads every engine, and --help needs none
+        from pipeline.wiring.asking import ModelPortraitist
+
+        settings = self.call.settings
+        async with asking(self.call) as client:
+            models = ModelPortraitist(await asyncio.to_thread(wiring.face_models, settings))
+            await self._collection(client, models)
+            known = {each.name for each in persons.listed(client, self.scope)} if skip_known else set()
+            with self._progress() as progress:
+                shown = progress.track(wanted, description="enrolling")
+                outcomes = [await self._enrol(client, models, each, known) for each in shown]
+            if any(outcome.person_id for outcome in outcomes):
+                deployment = settings.deployment()
+                admin = wiring.admin(settings, self.call.home)
+                await enrolled(client, admin, deployment.group(ENROL), self.scope, deployment)
+        return outcomes
+
+    async def _collection(self, client: Client, models: Portraitist) -> None:
+        if self.scope == collections.DEFAULT:
+            await collections.ensure(client, self.scope, model=models.model, request_id=client.new_id())
+        else:
+            collections.of_model(collections.existing(client, self.scope), models.model)
+
+    async def _enrol(self, client: Client, models: Portraitist, wanted: Wanted, known: set[str | None]) -> Outcome:
+        if wanted.name in known:
+            return Outcome(wanted.name, None, f"{wanted.name}: enrolled already; delete the person first to start anew")
+        try:
+            portraits = [await asyncio.to_thread(self._portrait, models, photo) for photo in wanted.photos]
+            person_id = await persons.add(
+                client, self.scope, wanted.name, portraits, model=models.model, request_id=client.new_id()
+            )
+        except Refused as refusal:
+            return Outcome(wanted.name, None, str(refusal))
+        return Outcome(wanted.name, person_id)
+
+    def _portrait(self, models: Portraitist, photo: Path) -> Portrait:
+        try:
+            content = photo.read_bytes()
+        except OSError as error:
+            raise Refused(f"{photo}: cannot be read: {error.strerror}") from None
+        return portrait(str(photo), content, models, self.choice)
+
+    def _progress(self) -> Progress:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        return Progress(*columns, console=self.console, transient=True)

@@ -1,0 +1,48 @@
+"""Commands that are one process of a deployment each: a stage's worker, a camera's capture."""
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from pipeline import logs
+from pipeline.commands import invocation
+from pipeline.topology import STAGES
+
+app = typer.Typer()
+
+PLAIN_INSTANCE = "0"
+
+
+@app.command(epilog="Example: faceline worker detect --instance 1")
+def worker(
+    context: typer.Context,
+    stage: Annotated[str, typer.Argument(help=f"One of {', '.join(STAGES)}.", metavar="STAGE")],
+    instance: Annotated[str, typer.Option(help="Tells several workers of one stage apart.")] = PLAIN_INSTANCE,
+) -> int:
+    """Run one stage in this process; `faceline up` does it for all."""
+    if stage not in STAGES:
+        raise typer.BadParameter(f"there is no stage {stage!r}; there is: {', '.join(STAGES)}")
+    call = invocation(context)
+    call.home.prepare()
+    name = stage if instance == PLAIN_INSTANCE else f"{stage}-{instance}"
+    logs.configure(call.home, call.settings.logs, name, console=sys.stderr.isatty())
+    from pipeline import wiring  # here, because it loads every engine
+
+    return asyncio.run(wiring.run_stage(call.settings, call.home, stage, instance))
+
+
+@app.command(epilog="Example: faceline capture door")
+def capture(
+    context: typer.Context,
+    camera: Annotated[str, typer.Argument(help="The name of a [[camera]] in the settings.", metavar="CAMERA")],
+) -> int:
+    """Read one camera in this process; `faceline up` does it for all."""
+    call = invocation(context)
+    found = call.settings.camera(camera)
+    call.home.prepare()
+    logs.configure(call.home, call.settings.logs, f"capture-{camera}", console=sys.stderr.isatty())
+    from pipeline import wiring  # here, because it loads every engine
+
+    return asyncio.run(wiring.run_capture(call.settings, call.home, found))

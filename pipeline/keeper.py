@@ -1,0 +1,156 @@
+"""The shell of stages whose state is a replay and whose outputs are the last word: aiokafka, with transactions.
+
+One transactional producer per input partition. On assignment, in this order: InitProducerId, which fences every
+earlier owner; replay of what the map says, to an end offset that is read afterwards; then the committed offset.
+Outputs and offsets go in one transaction. Any exception ends the process before the transaction commits.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aiokafka import (  # type: ignore[import-untyped]
+    AIOKafkaProducer,
+    ConsumerRebalanceListener,
+    TopicPartition,
+)
+from aiokafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
+
+from connectors import kafka
+from connectors.kafka import KafkaAccess
+from pipeline.codec import receive
+from pipeline.desk import Desk
+from pipeline.meter import Meter
+from pipeline.outbox import KeyShredder, Outbox, outbox
+from pipeline.stages.contract import KeptStage, Output
+from pipeline.views import Follower
+
+log = logging.getLogger(__name__)
+
+POLL_MS = 50
+TICK_RECORDS = 500
+
+
+@dataclass(slots=True)
+class Owned:
+    """A partition that is ours: nobody else can publish for it any more."""
+
+    producer: AIOKafkaProducer
+    state: Any
+    next_offset: int
+    due: datetime | None
+
+
+class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Runs one stage on the partitions that its group assigns; `tables` is what the stage follows as a whole."""
+
+    def __init__(
+        self,
+        desk: Desk[KeptStage[Any, Any]],
+        access: KafkaAccess,
+        shredder: KeyShredder,
+        meter: Meter,
+        *,
+        instance: str,
+        tables: Follower | None = None,
+    ) -> None:
+        self._desk = desk
+        self._access = access
+        self._shredder = shredder
+        self._meter = meter
+        self._instance = instance
+        self._group = desk.deployment.group(desk.stage.node)
+        self._tables = tables
+        self._owned: dict[int, Owned] = {}
+        self._generation = 0
+        # A rebalance waits for the transaction in hand, and no transaction begins during a rebalance.
+        self._at_work = asyncio.Lock()
+        self._topic = desk.reads
+        self._name = desk.deployment.name(self._topic)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; raises whatever went wrong, after which the process must end."""
+        if self._tables is not None:
+            await self._tables.start()
+        self._consumer = kafka.consumer(self._access, group=self._group, instance=self._instance)
+        self._consumer.subscribe([self._name], listener=self)
+        await self._consumer.start()
+        while not stop.is_set():
+            await self._turn()
+        await self._consumer.stop()
+        await self._release(list(self._owned))
+        if self._tables is not None:
+            await self._tables.stop()
+
+    async def _turn(self) -> None:
+        generation = self._generation
+        batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._desk.stage.batch)
+        changed = self._tables is not None and await self._tables.poll()
+        async with self._at_work:
+            if generation == self._generation:
+                await asyncio.gather(*(self._take(tp.partition, records) for tp, records in batches.items()))
+            now = self._desk.clock()
+            for partition, owned in self._owned.items():
+                if changed or partition in {tp.partition for tp in batches} or owned.due is None or owned.due <= now:
+                    await self._tick(partition, owned, now)
+
+    async def _take(self, partition: int, records: Sequence[Any]) -> None:
+        owned = self._owned[partition]
+        inputs = [receive(self._topic, record) for record in records if record.offset >= owned.next_offset]
+        async for portion in self._meter.timed(self._desk.work(partition, owned.state, inputs), len(inputs)):
+            await self._commit(partition, owned, portion.outbox, portion.next_offset)
+            owned.state = portion.state
+            owned.next_offset = portion.next_offset
+
+    async def _tick(self, partition: int, owned: Owned, now: datetime) -> None:
+        owned.state, outputs, owned.due = self._desk.stage.tick(owned.state, now)
+        for start in range(0, len(outputs), TICK_RECORDS):
+            portion: list[Output] = outputs[start : start + TICK_RECORDS]
+            await self._commit(partition, owned, outbox(self._desk.deployment, partition, portion, now), None)
+
+    async def _commit(self, partition: int, owned: Owned, box: Outbox, next_offset: int | None) -> None:
+        """Destroy the keys, then make the records and the offset visible at once."""
+        if box.kids or box.expired_at:
+            await asyncio.to_thread(box.destroy_keys, self._shredder)
+        if not box.records and next_offset is None:
+            return
+        async with owned.producer.transaction():
+            sent = [await owned.producer.send(**each.arguments()) for each in box.records]
+            if next_offset is not None:
+                here = TopicPartition(self._name, partition)
+                await owned.producer.send_offsets_to_transaction(
+                    {here: OffsetAndMetadata(next_offset, "")}, self._group
+                )
+            await asyncio.gather(*sent)
+        self._meter.wrote(box, self._desk.clock())
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        async with self._at_work:
+            self._generation += 1
+            await asyncio.gather(*(self._own(tp.partition) for tp in assigned))
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        async with self._at_work:
+            self._generation += 1
+            await self._release([tp.partition for tp in revoked])
+
+    async def _own(self, partition: int) -> None:
+        producer = kafka.producer(self._access, transactional_id=f"{self._group}-{partition}")
+        await producer.start()
+        state = await self._desk.restored(partition)
+        here = TopicPartition(self._name, partition)
+        committed = await self._consumer.committed(here)
+        if committed is None:
+            committed = (await self._consumer.beginning_offsets([here]))[here]
+        self._consumer.seek(here, committed)
+        self._owned[partition] = Owned(producer, state, committed, None)
+        log.info("owns %s/%d from offset %d", self._topic.name, partition, committed)
+
+    async def _release(self, partitions: Iterable[int]) -> None:
+        for partition in partitions:
+            owned = self._owned.pop(partition, None)
+            if owned is not None:
+                await owned.producer.stop()

@@ -1,0 +1,118 @@
+"""From a photo to the one face that is meant, or to the reason why there is none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.operations import Refused
+from pipeline.records import Box
+
+LEAST_OVERLAP = 0.3  # intersection over union; detectors draw their boxes differently, neighbours do not overlap
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A face that was measured: quality 0..1, template float32 (dimension,) of finite numbers."""
+
+    box: Box
+    quality: float
+    template: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A face that was found: box and landmarks, float32 (5, 2), in pixels of the photo; the detector's own score."""
+
+    box: Box
+    landmarks: NDArray[np.float32]
+    score: float
+
+
+class UnreadablePhoto(Exception):
+    """These bytes are no photo; one line that says what would be."""
+
+
+class Portraitist(Protocol):
+    """The models, as enrolment needs them; every call blocks."""
+
+    @property
+    def model(self) -> str:
+        """The name of the recognition model."""
+        ...
+
+    @property
+    def minimum_face(self) -> int:
+        """The least width and height of a face that can be recognised, in pixels."""
+        ...
+
+    def decode(self, content: bytes) -> NDArray[np.uint8]:
+        """The photo upright, BGR uint8 (height, width, 3); UnreadablePhoto where it is none."""
+        ...
+
+    def find(self, image: NDArray[np.uint8]) -> Sequence[Finding]:
+        """The faces of a decoded photo."""
+        ...
+
+    def portray(self, image: NDArray[np.uint8], face: Finding) -> Portrait:
+        """Measure a face that `find` found in the same photo."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which of several faces is meant: the largest, or the one at `face`, in pixels of the upright photo."""
+
+    largest: bool = False
+    face: Box | None = None
+
+
+def portrait(name: str, content: bytes, models: Portraitist, choice: Choice) -> Portrait:
+    """The chosen face of a photo; Refused, naming the photo, where there is none to choose."""
+    try:
+        image = models.decode(content)
+    except UnreadablePhoto as error:
+        raise Refused(f"{name}: {error}") from None
+    faces = models.find(image)
+    if not faces:
+        raise Refused(f"{name}: no face found; give a photo that shows one from the front, upright and sharp")
+    chosen = _chosen(name, faces, choice)
+    if min(chosen.box.width, chosen.box.height) < models.minimum_face:
+        raise Refused(
+            f"{name}: the face is {chosen.box.width} x {chosen.box.height} pixels, {models.model} needs "
+            f"{models.minimum_face}; give a photo taken from nearer by"
+        )
+    return models.portray(image, chosen)
+
+
+def _chosen(name: str, faces: Sequence[Finding], choice: Choice) -> Finding:
+    if (wanted := choice.face) is not None:
+        best = max(faces, key=lambda face: _overlap(face.box, wanted))
+        if _overlap(best.box, wanted) < LEAST_OVERLAP:
+            raise Refused(f"{name}: no face at {_words(wanted)}; there is one at {_listed(faces)}")
+        return best
+    if len(faces) > 1 and not choice.largest:
+        raise Refused(
+            f"{name}: {len(faces)} faces; say which one is meant with --largest, or with --face "
+            f"LEFT,TOP,WIDTH,HEIGHT: {_listed(faces)}"
+        )
+    return max(faces, key=lambda face: face.box.width * face.box.height)
+
+
+def _listed(faces: Sequence[Finding]) -> str:
+    return " or ".join(_words(face.box) for face in sorted(faces, key=lambda face: face.box.left))
+
+
+def _words(box: Box) -> str:
+    return f"{box.left},{box.top},{box.width},{box.height}"
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union, 0..1."""
+    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    shared = max(0, width) * max(0, height)
+    union = one.width * one.height + other.width * other.height - shared
+    return shared / union if union else 0.0

@@ -1,0 +1,80 @@
+"""What a stage is to its shell, and what it may ask the shell to do.
+
+A stage has one state per input partition. `replay` rebuilds it from what the stage itself wrote; `prepare` may
+block on the outside (a gallery, a model, keys) and runs off the event loop, without the state; `step` and `tick` are
+pure: no I/O, no clock, no chance. Everything that must happen is in their outputs. A state is handed over: whoever
+gave it does not use it again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from pipeline.changes import Change
+from pipeline.codec import Received, Unusable
+from pipeline.topology import Node, Topic
+
+State = TypeVar("State")
+Prepared = TypeVar("Prepared")
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """Write `change` to `topic`, to the partition that the stage is working on."""
+
+    topic: Topic
+    change: Change[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyKeys:
+    """Destroy data keys, before any record of the same step becomes visible."""
+
+    kids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DestroyExpiredKeys:
+    """Destroy every data key whose time was over at `now`."""
+
+    now: datetime
+
+
+Output = Emit | DestroyKeys | DestroyExpiredKeys
+
+
+class Stage(Protocol[State, Prepared]):
+    """A stage, as both shells see it."""
+
+    @property
+    def node(self) -> Node: ...
+
+    @property
+    def batch(self) -> int:
+        """How many records a step takes at most."""
+        ...
+
+    def begin(self) -> State:
+        """The state of a partition of which nothing is known."""
+        ...
+
+    def replay(self, state: State, received: Received) -> State:
+        """Learn from a record that the stage itself once wrote."""
+        ...
+
+    def prepare(self, inputs: Sequence[Received]) -> Prepared:
+        """The part of the work that needs the outside; may block, may wait for an absent service."""
+        ...
+
+    def step(self, state: State, prepared: Prepared, now: datetime) -> tuple[State, list[Output | Unusable]]:
+        """Take the prepared inputs into account."""
+        ...
+
+
+class KeptStage(Stage[State, Prepared], Protocol[State, Prepared]):
+    """A stage that time alone, or a change of the tables, can move; only the keeper runs such."""
+
+    def tick(self, state: State, now: datetime) -> tuple[State, list[Output], datetime | None]:
+        """What is due at `now`, and when to ask again at the latest (None: at the next input or change)."""
+        ...

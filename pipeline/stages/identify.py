@@ -1,0 +1,217 @@
+"""Match faces against the galleries: the gallery proposes, the live set decides."""
+
+import heapq
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.changes import Put, Tombstone
+from pipeline.codec import Received, Unusable
+from pipeline.records import Collection, Face, Identification, Shot
+from pipeline.stages.contract import Emit, Output
+from pipeline.topology import IDENTIFICATIONS, IDENTIFY, Node
+from pipeline.views import LiveSet
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A gallery's proposal: a template of a person, and how alike it is (the model's similarity, higher is more)."""
+
+    persisted_face_id: str
+    person_id: str
+    kid: str
+    similarity: float
+
+
+class Gallery(Protocol):
+    """Where templates are searched. What it answers may be stale: it is a proposal."""
+
+    @property
+    def engine(self) -> str:
+        """Which engine answers, for the record."""
+        ...
+
+    def search(self, collection: Collection, probes: NDArray[np.float32], limit: int) -> list[list[Candidate]]:
+        """The best `limit` candidates of each probe (n, dimension), best first; waits while the engine is absent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """A face and what the galleries of its watch proposed for it."""
+
+    face: Face
+    shot: Shot
+    proposals: Sequence[tuple[str, Candidate]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A face whose template could be opened: vector (dimension,)."""
+
+    face: Face
+    shot: Shot
+    vector: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What is published about a track: who was named, in which revision, until when."""
+
+    person: str | None
+    revision: int
+    expires: datetime
+
+
+@dataclass(slots=True)
+class Known:
+    """What one partition has published and not yet withdrawn. Handed from step to step; changed in place."""
+
+    passages: dict[str, Passage] = field(default_factory=dict)
+    by_person: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    ends: list[tuple[datetime, str]] = field(default_factory=list)
+
+    def publish(self, track: str, passage: Passage) -> None:
+        self.withdraw(track)
+        self.passages[track] = passage
+        if passage.person is not None:
+            self.by_person[passage.person].add(track)
+        heapq.heappush(self.ends, (passage.expires, track))
+
+    def withdraw(self, track: str) -> None:
+        passage = self.passages.pop(track, None)
+        if passage is not None and passage.person is not None:
+            tracks = self.by_person[passage.person]
+            tracks.discard(track)
+            if not tracks:
+                del self.by_person[passage.person]
+
+
+@dataclass(frozen=True, slots=True)
+class Identify:
+    """One identification per track: its newest revision, or its tombstone.
+
+    `thresholds` holds each model's own; a camera's threshold goes before it. `open_template` returns a probe's
+    vector (dimension,), or None once its key is destroyed, which is what expiry means.
+    """
+
+    gallery: Gallery
+    live: LiveSet
+    thresholds: Mapping[str, float]
+    open_template: Callable[[Face], NDArray[np.float32] | None]
+    keep: timedelta = timedelta(hours=24)
+    candidates: int = 5
+    batch: int = 64
+
+    @property
+    def node(self) -> Node:
+        return IDENTIFY
+
+    def begin(self) -> Known:
+        return Known()
+
+    def replay(self, state: Known, received: Received) -> Known:
+        match received.change:
+            case Tombstone(key=track):
+                state.withdraw(track)
+            case Put(key=track, value=told):
+                state.publish(track, Passage(told.person_id, told.revision, told.expires))
+        return state
+
+    def prepare(self, inputs: Sequence[Received]) -> list[Probe]:
+        faces = [each.change.value for each in inputs if isinstance(each.change, Put)]
+        opened = [
+            _Opened(face, face.shot, vector)
+            for face in faces
+            if face.shot is not None and (vector := self.open_template(face)) is not None
+        ]
+        proposals: dict[str, list[tuple[str, Candidate]]] = {each.face.face_id: [] for each in opened}
+        for uid, members in self._searches(opened).items():
+            collection = self.live.collections.get(uid)
+            if collection is None:
+                continue
+            vectors = np.stack([each.vector for each in members])
+            found = self.gallery.search(collection, vectors, self.candidates)
+            for each, candidates in zip(members, found, strict=True):
+                proposals[each.face.face_id] += [(uid, candidate) for candidate in candidates]
+        return [Probe(each.face, each.shot, proposals[each.face.face_id]) for each in opened]
+
+    def _searches(self, opened: Sequence[_Opened]) -> dict[str, list[_Opened]]:
+        """Which probes to search in which collection: one call to the gallery serves a whole batch."""
+        searches: dict[str, list[_Opened]] = defaultdict(list)
+        for each in opened:
+            for scope in each.shot.watch.collections:
+                collection = self.live.collection_of(scope)
+                # Templates of different models never meet.
+                if collection is not None and collection.model == each.face.model:
+                    searches[collection.uid].append(each)
+        return searches
+
+    def step(self, state: Known, prepared: Sequence[Probe], now: datetime) -> tuple[Known, list[Output | Unusable]]:
+        outputs: list[Output | Unusable] = []
+        for probe in prepared:
+            track = probe.shot.track_id
+            before = state.passages.get(track)
+            if probe.face.expires <= now or (before is not None and before.revision > probe.shot.revision):
+                continue
+            told = self.decide(probe, now)
+            state.publish(track, Passage(told.person_id, told.revision, told.expires))
+            outputs.append(Emit(IDENTIFICATIONS, Put(track, told)))
+        return state, outputs
+
+    def decide(self, probe: Probe, now: datetime) -> Identification:
+        """The whole policy: the best live candidate at or over the threshold is named, else nobody is."""
+        face, shot = probe.face, probe.shot
+        own = shot.watch.threshold
+        threshold = self.thresholds[face.model] if own is None else own
+        alive = [
+            (candidate.similarity, uid, candidate.person_id)
+            for uid, candidate in probe.proposals
+            if self.live.may_name(
+                collection=uid,
+                person=candidate.person_id,
+                persisted_face_id=candidate.persisted_face_id,
+                kid=candidate.kid,
+            )
+        ]
+        similarity, collection, person = max(alive, default=(None, None, None))
+        decision: Literal["identified", "unknown"] = "identified"
+        # So written that a similarity which is no number names nobody.
+        if similarity is None or not similarity >= threshold:
+            decision, collection, person = "unknown", None, None
+        return Identification(
+            track_id=shot.track_id,
+            revision=shot.revision,
+            camera=shot.frame.camera,
+            face_id=face.face_id,
+            face_expires=face.expires,
+            captured_at=face.captured_at,
+            identified_at=now,
+            expires=now + self.keep,
+            decision=decision,
+            model=face.model,
+            engine=self.gallery.engine,
+            threshold=threshold,
+            person_id=person,
+            collection=collection,
+            similarity=similarity,
+        )
+
+    def tick(self, state: Known, now: datetime) -> tuple[Known, list[Output], datetime | None]:
+        gone = [person for person in state.by_person if person not in self.live.persons]
+        # A dict, because a track can end for both reasons at once, and is forgotten once.
+        withdrawn = {track: None for person in gone for track in sorted(state.by_person[person])}
+        while state.ends and state.ends[0][0] <= now:
+            end, track = heapq.heappop(state.ends)
+            passage = state.passages.get(track)
+            if passage is not None and passage.expires == end:
+                withdrawn[track] = None
+        for track in withdrawn:
+            state.withdraw(track)
+        outputs: list[Output] = [Emit(IDENTIFICATIONS, Tombstone(track)) for track in withdrawn]
+        return state, outputs, state.ends[0][0] if state.ends else None

@@ -1,0 +1,114 @@
+"""The only place where pipeline, connectors and models meet."""
+
+from connectors.milvus import Milvus
+from connectors.milvus_server import EmbeddedMilvus
+
+from connectors.broker import EmbeddedBroker
+from connectors.broker_jars import fetch_jars
+from connectors.kafka import KafkaAccess
+from connectors.kafka_admin import KafkaAdmin
+from connectors.keystore import KeyStore
+from models.catalogue import Catalogue, load_catalogue
+from models.pack import FaceModels, load
+from models.store import ModelStore
+from pipeline.home import Home, HomeError
+from pipeline.settings import Settings
+from pipeline.wiring.stages import Parts, stage
+
+__all__ = [
+    "Parts",
+    "admin",
+    "catalogue",
+    "embedded_broker",
+    "embedded_milvus",
+    "face_models",
+    "kafka_access",
+    "key_store",
+    "milvus",
+    "model_store",
+    "parts",
+    "stage",
+]
+
+START_FIRST = "start it with: faceline up"
+
+
+def kafka_access(settings: Settings, home: Home) -> KafkaAccess:
+    """The operator's Kafka, or the one that runs in the home; HomeError when none does."""
+    given = settings.kafka
+    if given.bootstrap is not None:
+        return KafkaAccess(
+            given.bootstrap,
+            security_protocol=given.security_protocol,
+            sasl_mechanism=given.sasl_mechanism,
+            username=given.username,
+            password=given.password(),
+            ca_file=given.ca_file,
+            certificate_file=given.certificate_file,
+            key_file=given.key_file,
+        )
+    running = home.running()
+    if running is None:
+        raise HomeError(f"nothing runs in the home {home.path}; {START_FIRST}")
+    return KafkaAccess(running.bootstrap)
+
+
+def admin(settings: Settings, home: Home) -> KafkaAdmin:
+    """Administration of that Kafka."""
+    return KafkaAdmin(kafka_access(settings, home))
+
+
+def milvus(settings: Settings, home: Home) -> Milvus:
+    """The operator's Milvus, or the Milvus Lite that runs in the home; HomeError when none does."""
+    if settings.milvus.uri is not None:
+        return Milvus(settings.milvus.uri, settings.milvus.token())
+    running = home.running()
+    if running is None:
+        raise HomeError(f"nothing runs in the home {home.path}; {START_FIRST}")
+    return Milvus(running.milvus_uri)
+
+
+def embedded_broker(settings: Settings, home: Home) -> EmbeddedBroker:
+    """A Kafka of our own in the home; fetches its jars the first time, which takes some seconds."""
+    jars = fetch_jars(settings.models.cache / "kafka") if settings.kafka.jars is None else settings.kafka.jars
+    return EmbeddedBroker(home.kafka, jars, heap_mb=settings.kafka.heap_mb)
+
+
+def embedded_milvus(settings: Settings, home: Home) -> EmbeddedMilvus:
+    """A Milvus Lite of our own in the home."""
+    return EmbeddedMilvus(home.milvus)
+
+
+def key_store(home: Home) -> KeyStore:
+    """The home's key store, made the first time."""
+    return KeyStore.create(home.keys)
+
+
+def catalogue() -> Catalogue:
+    """The model packs there are."""
+    return load_catalogue()
+
+
+def model_store(settings: Settings) -> ModelStore:
+    """Where verified weights are kept on this machine."""
+    return ModelStore(settings.models.cache / "models")
+
+
+def face_models(settings: Settings) -> FaceModels:
+    """The settings' pack, ready to run; ModelError says what is missing and the cure."""
+    wanted = settings.models
+    pack = catalogue().pack(wanted.pack)
+    files = model_store(settings).ensure(pack, source=wanted.source, accept_licence=wanted.accept_licence)
+    return load(pack, files, provider=wanted.provider, threads=wanted.threads)
+
+
+def parts(settings: Settings, home: Home) -> Parts:
+    """What the stages are made of, opened at use."""
+    return Parts(
+        settings=settings,
+        keys=key_store(home),
+        secret=home.secret(),
+        catalogue=catalogue(),
+        models=lambda: face_models(settings),
+        milvus=lambda: milvus(settings, home),
+    )

@@ -1,0 +1,110 @@
+"""What the operations need of the outside: a client of `control` on Kafka, photos measured by the models."""
+
+import getpass
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
+from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from connectors import ServiceUnavailable, kafka
+from connectors.kafka import KafkaAccess
+from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
+from models.detection import Detection
+from models.image import UnreadableImage, decode
+from models.pack import FaceModels
+from models.quality import quality
+from pipeline import codec
+from pipeline.operations.ask import Asker
+from pipeline.operations.client import Client, Tables, followed
+from pipeline.operations.photos import Finding, Portrait, UnreadablePhoto
+from pipeline.records import Box, Sealed
+from pipeline.topology import Deployment, Topic
+from pipeline.views import Follower
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPortraitist:
+    """Measures the faces of photos with a model pack."""
+
+    models: FaceModels
+
+    @property
+    def model(self) -> str:
+        return self.models.name
+
+    @property
+    def minimum_face(self) -> int:
+        return self.models.minimum_face
+
+    def decode(self, content: bytes) -> NDArray[np.uint8]:
+        try:
+            return decode(content)
+        except UnreadableImage as error:
+            raise UnreadablePhoto(str(error)) from None
+
+    def find(self, image: NDArray[np.uint8]) -> Sequence[Finding]:
+        found = self.models.detect(image)
+        return [Finding(Box(*(round(length) for length in each.box)), each.landmarks, each.score) for each in found]
+
+    def portray(self, image: NDArray[np.uint8], face: Finding) -> Portrait:
+        box = face.box
+        measured = Detection((box.left, box.top, box.width, box.height), face.score, face.landmarks)
+        template = self.models.embed(image, [face.landmarks])[0]
+        return Portrait(box, quality(image, measured).score, template)
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens names; None once the key is destroyed, or where a ciphertext does not belong where it stands."""
+
+    keys: KeyStore
+
+    def __call__(self, sealed: Sealed, *, topic: Topic, key: str, field: str) -> bytes | None:
+        try:
+            return codec.unseal(self.keys, sealed, topic=topic, key=key, field=field)
+        except (KeyDestroyed, SealBroken):
+            return None
+
+
+def reader(access: KafkaAccess) -> AIOKafkaConsumer:
+    """A consumer of committed records, as any application has it: without a group, not yet started."""
+    return kafka.consumer(access)
+
+
+def operator() -> str:
+    """The principal of the command line: who is logged in on this machine."""
+    return f"operator/{getpass.getuser()}"
+
+
+@asynccontextmanager
+async def client(access: KafkaAccess, deployment: Deployment, keys: KeyStore, principal: str) -> AsyncIterator[Client]:
+    """A client whose tables are replayed; ServiceUnavailable when Kafka does not answer."""
+    producer = kafka.producer(access)
+    asker, tables = Asker(producer, deployment), Tables()
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(producer.stop)
+        try:
+            await producer.start()
+            view = await opened.enter_async_context(
+                followed(asker, tables, lambda topics, hear: Follower(reader(access), deployment, topics, hear))
+            )
+        except KafkaConnectionError:
+            raise ServiceUnavailable(
+                f"Kafka at {access.bootstrap} does not answer: start it with `faceline up`, or correct the settings"
+            ) from None
+        yield Client(
+            principal=principal,
+            asker=asker,
+            tables=tables,
+            keys=keys,
+            unseal=Opener(keys),
+            catch_up=view.catch_up,
+            clock=lambda: datetime.now(UTC),
+            new_id=lambda: str(uuid.uuid4()),
+        )

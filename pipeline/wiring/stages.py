@@ -1,0 +1,69 @@
+"""Builds each stage from its parts: the one `match` that knows them all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from connectors.milvus import Milvus
+
+from connectors.keystore import KeyStore
+from models.catalogue import Catalogue
+from models.pack import FaceModels
+from pipeline.settings import Settings, SettingsError
+from pipeline.stages.contract import KeptStage, Stage
+from pipeline.stages.control import Control
+from pipeline.stages.detect import Detect
+from pipeline.stages.enrol import Enrol
+from pipeline.stages.expire import Expire
+from pipeline.stages.identify import Identify
+from pipeline.stages.tracks import TrackPolicy
+from pipeline.topology import STAGES
+from pipeline.views import LiveSet
+from pipeline.wiring.eye import ModelContinuity, ModelEye
+from pipeline.wiring.galleries import MilvusGallery, MilvusIndex, Templates
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What stages are made of; models and Milvus are opened by the stages that need them."""
+
+    settings: Settings
+    keys: KeyStore
+    secret: bytes
+    catalogue: Catalogue
+    models: Callable[[], FaceModels]
+    milvus: Callable[[], Milvus]
+
+
+def stage(name: str, parts: Parts, live: LiveSet) -> Stage[Any, Any] | KeptStage[Any, Any]:
+    """The stage of that name; SettingsError naming the known ones when there is none."""
+    templates = Templates(parts.keys, parts.catalogue)
+    match name:
+        case "detect":
+            return _detect(parts)
+        case "identify":
+            own = {pack.name: pack.threshold for pack in parts.catalogue.packs}
+            wanted = parts.settings.identify
+            return Identify(
+                gallery=MilvusGallery(parts.milvus(), parts.catalogue),
+                live=live,
+                thresholds=own | wanted.thresholds,
+                open_template=templates.of_face,
+                keep=timedelta(seconds=wanted.keep),
+                candidates=wanted.candidates,
+            )
+        case "enrol":
+            return Enrol(MilvusIndex(parts.milvus(), parts.catalogue), templates.of_person)
+        case "expire":
+            return Expire()
+        case "control":
+            return Control()
+        case _:
+            raise SettingsError([f"there is no stage {name!r}; there are: {', '.join(STAGES)}"])
+
+
+def _detect(parts: Parts) -> Detect:
+    wanted, models = parts.settings.detect, parts.models()
+    policy = TrackPolicy(wanted.confirm_after, timedelta(seconds=wanted.track_gap), wanted.better_by)
+    return Detect(ModelEye(models, parts.keys, parts.secret), ModelContinuity(models), policy, wanted.batch)

@@ -1,0 +1,173 @@
+"""The shell of stages whose state may be lost, on Faust; the only file that imports it.
+
+Take a batch without acknowledging, let the stage work, publish, wait for the broker's word, then acknowledge in
+order. Faust acknowledges a batch that raised, restarts a failed agent behind the failing message, and with more than
+one coroutine per agent commits past work in flight: so we take without acknowledgement, run one, and let any
+exception end the process before the acknowledgement.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import faust
+
+from connectors import kafka
+from connectors.kafka import KafkaAccess
+from pipeline.codec import Received, Unusable, receive
+from pipeline.desk import Desk
+from pipeline.meter import Meter
+from pipeline.outbox import KeyShredder, Outbox
+from pipeline.stages.contract import Stage
+
+log = logging.getLogger(__name__)
+
+# `within` is a tick of Faust's that costs half of itself in latency.
+WITHIN_S = 0.005
+# Small buffers stall Faust up to tenfold; these many messages are held in memory at most.
+BUFFER = {"frames": 512}
+BUFFER_OTHERS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A Faust event, as the codec reads records; `headers` is a dict there, so repeated names collapse."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Iterable[tuple[str, bytes]]
+
+
+class Worker:
+    """Runs one stage on the partitions that its group assigns."""
+
+    def __init__(
+        self,
+        desk: Desk[Stage[Any, Any]],
+        access: KafkaAccess,
+        shredder: KeyShredder,
+        meter: Meter,
+        *,
+        instance: str,
+        folder: Path,
+    ) -> None:
+        self._desk = desk
+        self._access = access
+        self._shredder = shredder
+        self._meter = meter
+        self._states: dict[int, Any] = {}
+        self._topic = desk.reads
+        self._failure: asyncio.Future[None] | None = None
+        self._app = self._faust(instance, folder)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop`; raises whatever went wrong, after which the process must end."""
+        self._failure = asyncio.get_running_loop().create_future()
+        self._producer = kafka.producer(self._access)
+        await self._producer.start()
+        self._app.in_worker = True
+        await self._app.start()
+        ends = [asyncio.create_task(self._app.wait_until_stopped()), asyncio.create_task(stop.wait()), self._failure]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        if self._failure.done():
+            self._failure.result()
+        if self._app.crash_reason is not None:
+            raise self._app.crash_reason
+        await self._app.stop()
+        await self._producer.stop()
+
+    def _faust(self, instance: str, folder: Path) -> Any:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        app = faust.App(
+            self._desk.deployment.group(self._desk.stage.node),
+            broker=[f"kafka://{host}" for host in self._access.bootstrap.split(",")],
+            broker_credentials=_credentials(self._access),
+            datadir=str(folder),
+            store="memory://",
+            key_serializer="raw",
+            value_serializer="raw",
+            web_enabled=False,
+            topic_disable_leader=True,
+            topic_allow_declare=False,
+            consumer_auto_offset_reset="earliest",
+            consumer_max_fetch_size=8 << 20,
+            consumer_group_instance_id=instance,
+            broker_session_timeout=30,
+            broker_heartbeat_interval=3,
+            broker_commit_interval=0.5,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=BUFFER.get(self._topic.name, BUFFER_OTHERS),
+            broker_max_poll_records=64 if self._topic.name in BUFFER else 500,
+        )
+        source = app.topic(
+            self._desk.deployment.name(self._topic),
+            key_type=bytes,
+            value_type=bytes,
+            key_serializer="raw",
+            value_serializer="raw",
+            allow_empty=True,
+        )
+        app.agent(source, concurrency=1)(self._agent)
+        app.on_partitions_revoked.connect(self._revoked)
+        return app
+
+    async def _revoked(self, *told: Any, **_: Any) -> None:
+        for tp in told[-1]:
+            self._states.pop(tp.partition, None)
+
+    async def _agent(self, stream: Any) -> None:
+        try:
+            async for events in stream.noack_take(self._desk.stage.batch, within=WITHIN_S):
+                await self._take(events)
+                for event in events:
+                    event.ack()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            # Faust would restart the agent behind the failing batch: this one never returns.
+            if self._failure is not None and not self._failure.done():
+                self._failure.set_exception(error)
+            await asyncio.Event().wait()
+
+    async def _take(self, events: Iterable[Any]) -> None:
+        by_partition: dict[int, list[Received | Unusable]] = defaultdict(list)
+        for event in events:
+            message = event.message
+            headers = tuple((event.headers or {}).items())
+            record = _Record(
+                message.partition, message.offset, round(message.timestamp * 1000), event.key, event.value, headers
+            )
+            by_partition[message.partition].append(receive(self._topic, record))
+        for partition, inputs in by_partition.items():
+            if partition not in self._states:
+                self._states[partition] = await self._desk.restored(partition)
+            work = self._desk.work(partition, self._states[partition], inputs)
+            async for portion in self._meter.timed(work, len(inputs)):
+                await self._publish(portion.outbox)
+                self._states[partition] = portion.state
+
+    async def _publish(self, box: Outbox) -> None:
+        if box.kids or box.expired_at:
+            await asyncio.to_thread(box.destroy_keys, self._shredder)
+        sent = [await self._producer.send(**each.arguments()) for each in box.records]
+        await asyncio.gather(*sent)
+        self._meter.wrote(box, self._desk.clock())
+
+
+def _credentials(access: KafkaAccess) -> Any:
+    """Faust's spelling of how to prove who we are; None for a plain connection."""
+    if access.uses_sasl:
+        return faust.SASLCredentials(
+            username=access.username,
+            password=access.password,
+            mechanism=access.sasl_mechanism,
+            ssl_context=access.ssl_context(),
+        )
+    return faust.SSLCredentials(context=access.ssl_context()) if access.uses_tls else None

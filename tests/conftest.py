@@ -1,0 +1,45 @@
+"""What every test may ask for: the shared photos and weights where they exist, and a real Kafka."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import platformdirs
+import pytest
+import pytest_asyncio
+
+from connectors.broker import EmbeddedBroker
+from connectors.broker_jars import fetch_jars
+from connectors.milvus_server import EmbeddedMilvus
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of test photos, clips and weights that stands beside a development checkout."""
+    if not (SHARED / "media").is_dir():
+        pytest.skip("the shared media folder is not beside this checkout")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def kafka_jars() -> Path:
+    """The verified archives of Kafka, in the user's cache: fetched by the first run, shared by all later ones."""
+    return fetch_jars(Path(platformdirs.user_cache_dir("faceline")) / "kafka")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def broker(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedBroker]:
+    """One Kafka for the whole run, reached at `broker.bootstrap`: take topic and group names of your own."""
+    kafka = EmbeddedBroker(tmp_path_factory.mktemp("kafka"), kafka_jars)
+    await kafka.start()
+    yield kafka
+    await kafka.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def milvus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The address of one Milvus Lite for the whole run: take collection names of your own."""
+    server = EmbeddedMilvus(tmp_path_factory.mktemp("milvus") / "data")
+    yield await server.start()
+    await server.stop()

@@ -1,0 +1,188 @@
+"""The embedded Kafka: what it was told survives, it never outlives its starter, a bad start says why."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from connectors import ServiceRefused
+from connectors.broker import EmbeddedBroker
+from connectors.broker_home import Home
+from connectors.kafka import KafkaAccess, consumer, producer
+from connectors.kafka_admin import KafkaAdmin, TopicPlan
+
+pytestmark = pytest.mark.broker
+
+STARTER = """
+import asyncio, sys
+from pathlib import Path
+from connectors.broker import EmbeddedBroker
+
+async def main() -> None:
+    broker = EmbeddedBroker(Path(sys.argv[1]), Path(sys.argv[2]))
+    await broker.start()
+    sys.stdout.write(f"{broker.pid}\\n")
+    sys.stdout.flush()
+    await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+async def write(bootstrap: str, topic: str, values: list[bytes]) -> None:
+    sender = producer(KafkaAccess(bootstrap))
+    await sender.start()
+    try:
+        for value in values:
+            await sender.send_and_wait(topic, value)
+    finally:
+        await sender.stop()
+
+
+async def read(bootstrap: str, topic: str, count: int) -> list[bytes]:
+    reader = consumer(KafkaAccess(bootstrap))
+    reader.subscribe([topic])
+    await reader.start()
+    try:
+        return [(await asyncio.wait_for(reader.getone(), 15)).value for _ in range(count)]
+    finally:
+        await reader.stop()
+
+
+async def gone(pid: int, within: float) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        # A process that ended but was not yet reaped by the machine's init is gone as well.
+        with suppress(psutil.NoSuchProcess):
+            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+                await asyncio.sleep(0.05)
+                continue
+        return True
+    return False
+
+
+async def test_data_survive_stop_and_kill(
+    kafka_jars: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    home = tmp_path / "Zuhause für Kafka, nein"
+    with pytest.raises(ServiceRefused, match="has a comma"):
+        EmbeddedBroker(home, kafka_jars)
+    broker = EmbeddedBroker(tmp_path / "Zuhause für Kafka", kafka_jars)
+    bootstrap = await broker.start()
+    try:
+        assert (tmp_path / "Zuhause für Kafka").stat().st_mode & 0o777 == 0o700
+        await asyncio.to_thread(KafkaAdmin(KafkaAccess(bootstrap)).create_topics, [TopicPlan("t", 1, 1, {})])
+        await write(bootstrap, "t", [b"one"])
+        await broker.stop()
+        assert not broker.running()
+
+        stopped = time.monotonic()
+        assert await broker.start() == bootstrap
+        clean_start = time.monotonic() - stopped
+        await write(bootstrap, "t", [b"two"])
+
+        java = broker.pid
+        assert java is not None
+        os.kill(java, signal.SIGKILL)
+        killed = time.monotonic()
+        assert await broker.wait() == 128 + signal.SIGKILL
+        assert broker.pid is None
+        assert await broker.start() == bootstrap
+        recovery = time.monotonic() - killed
+        record_property("seconds from kill -9 to ready", round(recovery, 1))
+        # The promise is 8 s; on a machine busy with other work Java's own start alone takes longer than that.
+        assert recovery <= max(8.0, 2 * clean_start + 3.5)
+        await write(bootstrap, "t", [b"three"])
+        assert await read(bootstrap, "t", 3) == [b"one", b"two", b"three"]
+    finally:
+        await broker.stop()
+
+
+async def test_dies_with_its_killed_starter_and_the_home_is_free_again(kafka_jars: Path, tmp_path: Path) -> None:
+    starter = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", STARTER, str(tmp_path / "home"), str(kafka_jars)),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert starter.stdout is not None
+    try:
+        java = int(await asyncio.wait_for(starter.stdout.readline(), 60))
+    finally:
+        starter.kill()
+        await starter.wait()
+    # No waiting here: the successor has to bear with a predecessor that is still closing its files.
+    successor = EmbeddedBroker(tmp_path / "home", kafka_jars)
+    await successor.start()
+    await successor.stop()
+    assert await gone(java, within=1)
+
+
+async def test_second_use_of_a_home_is_refused(kafka_jars: Path, tmp_path: Path) -> None:
+    with (
+        Home(tmp_path / "home").held(),
+        pytest.raises(ServiceRefused, match=rf"is used by process {os.getpid()}: stop"),
+    ):
+        await EmbeddedBroker(tmp_path / "home", kafka_jars).start()
+    with Home(tmp_path / "home").held():
+        pass
+
+
+async def test_taken_port_is_refused(kafka_jars: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        broker = EmbeddedBroker(tmp_path / "home", kafka_jars, port=port)
+        with pytest.raises(ServiceRefused, match=rf"port {port} on 127.0.0.1 is taken: stop what listens there"):
+            await broker.start()
+
+
+def test_ports_are_remembered_and_replaced_when_taken(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    first = home.choose_ports(0)
+    assert home.choose_ports(0) == first
+    with socket.create_server(("127.0.0.1", first[0])):
+        second = home.choose_ports(0)
+    assert second[0] != first[0]
+    assert second[1] == first[1]
+    assert home.choose_ports(second[1])[0] == second[1]
+    (tmp_path / "ports.json").write_text("not json")
+    assert len(set(home.choose_ports(0))) == 2
+
+
+async def test_refused_settings_say_which(kafka_jars: Path, tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "home", kafka_jars, overrides={"num.network.threads": "many"})
+    with pytest.raises(ServiceRefused, match=r"cannot prepare .*many.*num\.network\.threads") as refusal:
+        await broker.start()
+    assert "\n" not in str(refusal.value)
+    assert not broker.running()
+
+
+async def test_a_broker_that_dies_at_the_start_says_why(kafka_jars: Path, tmp_path: Path) -> None:
+    (tmp_path / "home" / "data").mkdir(parents=True)
+    (tmp_path / "home" / "data" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=someone-elses\n")
+    with pytest.raises(ServiceRefused, match=r"ended while starting: .*node.*7.*\(see .*broker.log\)") as refusal:
+        await EmbeddedBroker(tmp_path / "home", kafka_jars).start()
+    assert "\n" not in str(refusal.value)
+
+
+async def test_a_start_given_up_leaves_nothing(kafka_jars: Path, tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "home", kafka_jars)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(broker.start(), 2.0)
+    assert not broker.running()
+    with Home(tmp_path / "home").held():
+        Home(tmp_path / "home").wait_for_former_jvm()
+
+
+async def test_listens_on_loopback_only(broker: EmbeddedBroker) -> None:
+    assert broker.pid is not None
+    sockets = psutil.Process(broker.pid).net_connections("tcp")
+    listening = {s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN}
+    assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}

@@ -1,0 +1,133 @@
+"""A stage of the tests and the process that runs it in either shell: every face becomes one identification.
+
+Run as a script with: shell bootstrap prefix instance folder. A face whose id begins with `poison` ends the process.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from connectors import kafka
+from connectors.kafka import KafkaAccess
+from pipeline.attempts import Attempts
+from pipeline.changes import Put
+from pipeline.codec import Received, Unusable
+from pipeline.desk import Desk
+from pipeline.keeper import Keeper
+from pipeline.meter import Meter
+from pipeline.metrics import Metrics
+from pipeline.records import Box, Face, FrameId, Identification, Sealed, Shot, Watch
+from pipeline.stages.contract import Emit, Output
+from pipeline.topology import FACES, IDENTIFICATIONS, IDENTIFY, Deployment, Node
+from pipeline.worker import Worker
+
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+SILENT = replace(IDENTIFY, follows=(), replays=(IDENTIFICATIONS,))
+
+
+def face(name: str, number: int = 0) -> Face:
+    """A face that means nothing, with a number to count it by."""
+    return Face(
+        face_id=name,
+        expires=EPOCH + timedelta(days=1),
+        captured_at=EPOCH,
+        model="none",
+        template=Sealed("0" * 32, b"\0" * 12, b"\0" * 16),
+        box=Box(0, 0, 1, 1),
+        landmarks=((0.0, 0.0),) * 5,
+        quality=1.0,
+        shot=Shot(frame=FrameId("camera", "session", number), track_id=name, revision=0, watch=Watch(collections=())),
+    )
+
+
+@dataclass(frozen=True)
+class Echo:
+    """Counts, per partition, what it was told; so the replay can be seen in what it says."""
+
+    batch: int = 8
+
+    @property
+    def node(self) -> Node:
+        return SILENT
+
+    def begin(self) -> set[str]:
+        return set()
+
+    def replay(self, state: set[str], received: Received) -> set[str]:
+        return {*state, received.change.key}
+
+    def prepare(self, inputs: Sequence[Received]) -> list[Face]:
+        faces = [each.change.value for each in inputs if isinstance(each.change, Put)]
+        if any(each.face_id.startswith("poison") for each in faces):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if any(each.face_id.startswith("bug") for each in faces):
+            raise RuntimeError("a bug")
+        return faces
+
+    def step(self, state: set[str], prepared: Sequence[Face], now: datetime) -> tuple[set[str], list[Output | Unusable]]:
+        outputs: list[Output | Unusable] = []
+        for each in prepared:
+            state.add(each.face_id)
+            outputs.append(Emit(IDENTIFICATIONS, Put(each.face_id, _told(each, len(state), now))))
+        return state, outputs
+
+    def tick(self, state: set[str], now: datetime) -> tuple[set[str], list[Output], datetime | None]:
+        return state, [], None
+
+
+def _told(each: Face, count: int, now: datetime) -> Identification:
+    return Identification(
+        track_id=each.face_id,
+        revision=count,
+        camera="camera",
+        face_id=each.face_id,
+        face_expires=each.expires,
+        captured_at=each.captured_at,
+        identified_at=now,
+        expires=now + timedelta(hours=1),
+        decision="unknown",
+        model="none",
+        engine="echo",
+        threshold=0.5,
+    )
+
+
+class _NoKeys:
+    def destroy(self, kids: Any) -> None:
+        raise AssertionError("echo destroys no keys")
+
+    def destroy_expired(self, now: datetime) -> int:
+        raise AssertionError("echo destroys no keys")
+
+
+async def main(shell: str, bootstrap: str, prefix: str, instance: str, folder: Path) -> None:
+    access = KafkaAccess(bootstrap)
+    deployment = Deployment(prefix=prefix)
+    desk = Desk(
+        Echo(), deployment, Attempts(folder / f"{instance}.attempts"), lambda: datetime.now(UTC), lambda: kafka.consumer(access)
+    )
+    meter = Meter(Metrics("echo"), "echo", FACES.name)
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    runner: Keeper | Worker
+    if shell == "keeper":
+        runner = Keeper(desk, access, _NoKeys(), meter, instance=instance)
+    else:
+        runner = Worker(desk, access, _NoKeys(), meter, instance=instance, folder=folder / instance)
+    await runner.run(stop)
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main(*sys.argv[1:5], Path(sys.argv[5])))  # type: ignore[call-arg]
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        os._exit(70)

@@ -1,0 +1,88 @@
+"""Photos: the face that is meant is chosen, and every refusal names the photo and the cure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from pipeline.operations import Refused
+from pipeline.operations.photos import Choice, Finding, Portrait, UnreadablePhoto, portrait
+from pipeline.records import Box
+
+SMALL, LARGE = Box(10, 10, 60, 70), Box(200, 40, 120, 140)
+
+
+@dataclass
+class ToldFaces:
+    """Models that find what a test says."""
+
+    boxes: Sequence[Box] = ()
+    readable: bool = True
+    model: str = "told"
+    minimum_face: int = 50
+
+    def decode(self, content: bytes) -> NDArray[np.uint8]:
+        if not self.readable:
+            raise UnreadablePhoto("no image: send JPEG")
+        return np.zeros((300, 400, 3), np.uint8)
+
+    def find(self, image: NDArray[np.uint8]) -> Sequence[Finding]:
+        return [Finding(box, np.zeros((5, 2), np.float32), 0.9) for box in self.boxes]
+
+    def portray(self, image: NDArray[np.uint8], face: Finding) -> Portrait:
+        return Portrait(face.box, 0.5, np.ones(4, np.float32))
+
+
+def chosen(models: ToldFaces, choice: Choice | None = None) -> Box:
+    return portrait("ada.jpg", b"bytes", models, choice or Choice()).box
+
+
+def test_the_only_face_needs_no_choice() -> None:
+    assert chosen(ToldFaces([LARGE])) == LARGE
+
+
+def test_several_faces_are_refused_with_where_they_are() -> None:
+    with pytest.raises(Refused, match=r"^ada.jpg: 2 faces; .*--largest.*--face.*10,10,60,70 or 200,40,120,140$"):
+        chosen(ToldFaces([LARGE, SMALL]))
+
+
+def test_largest_is_chosen_when_asked() -> None:
+    assert chosen(ToldFaces([SMALL, LARGE]), Choice(largest=True)) == LARGE
+
+
+def test_rectangle_chooses_the_face_that_it_covers() -> None:
+    assert chosen(ToldFaces([SMALL, LARGE]), Choice(face=Box(5, 5, 70, 80))) == SMALL
+
+
+def test_rectangle_beside_every_face_is_refused() -> None:
+    with pytest.raises(Refused, match=r"^ada.jpg: no face at 300,200,50,50; there is one at 10,10,60,70"):
+        chosen(ToldFaces([SMALL, LARGE]), Choice(face=Box(300, 200, 50, 50)))
+
+
+def test_no_face_is_refused() -> None:
+    with pytest.raises(Refused, match=r"^ada.jpg: no face found"):
+        chosen(ToldFaces())
+
+
+def test_too_small_a_face_is_refused_with_both_sizes() -> None:
+    with pytest.raises(Refused, match=r"^ada.jpg: the face is 40 x 90 pixels, told needs 50"):
+        chosen(ToldFaces([Box(0, 0, 40, 90)]))
+
+
+def test_no_image_is_refused() -> None:
+    with pytest.raises(Refused, match=r"^ada.jpg: no image: send JPEG$"):
+        chosen(ToldFaces(readable=False))
+
+
+lengths = st.integers(min_value=50, max_value=300)
+boxes = st.builds(Box, st.integers(0, 400), st.integers(0, 400), lengths, lengths)
+
+
+@given(st.lists(boxes, min_size=1, max_size=6))
+def test_a_rectangle_of_a_face_always_finds_a_face_just_there(found: list[Box]) -> None:
+    for box in found:
+        assert chosen(ToldFaces(found), Choice(face=box)) == box
