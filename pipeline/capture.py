@@ -184,7 +184,7 @@ async def _reached(make: Callable[[], SomeClient]) -> SomeClient:
 
 
 async def _left(client: Client) -> None:
-    try:
-        await asyncio.wait_for(client.stop(), GOODBYE)
-    except TimeoutError:
+    leaving = asyncio.create_task(client.stop())
+    await asyncio.wait({leaving}, timeout=GOODBYE)
+    if not leaving.done():
         log.warning("Kafka does not answer; what was on its way is left to the next process")

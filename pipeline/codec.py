@@ -150,8 +150,8 @@ def decode(topic: Topic, key: bytes | None, value: bytes | None, headers: Header
 
 def _without_content(reason: str) -> str:
     """What msgspec says of a field, less the value that it quotes where only some words are allowed."""
-    said, quote, _ = reason.partition(" '")
-    return f"{said} - at {reason.rpartition(' - at ')[2]}" if quote else said
+    quoting = next((words for words in ("Invalid enum value", "Invalid value") if reason.startswith(words)), None)
+    return reason if quoting is None else f"{quoting} - at {reason.rpartition(' - at ')[2]}"
 
 
 def _check_version(headers: Headers) -> None:

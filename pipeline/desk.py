@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -15,7 +14,7 @@ from pipeline.codec import Received, Unusable
 from pipeline.outbox import Outbox, outbox
 from pipeline.records import Frame
 from pipeline.stages.contract import Output, Stage
-from pipeline.topology import Deployment, Topic
+from pipeline.topology import Deployment
 from pipeline.views import Follower
 
 Clock = Callable[[], datetime]
@@ -47,14 +46,6 @@ class Desk(Generic[S]):
     reader: Callable[[], AIOKafkaConsumer]
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
-    @property
-    def reads(self) -> Topic:
-        """The stage's input topic."""
-        topic = self.stage.node.reads
-        if topic is None:
-            raise ValueError(f"stage {self.stage.node.name} reads no topic")
-        return topic
-
     async def restored(self, partition: int) -> Any:
         """The state of a partition, from everything that the stage itself wrote there."""
         state = self.stage.begin()
@@ -77,12 +68,17 @@ class Desk(Generic[S]):
         for size in sizes:
             taken = inputs[start : start + size]
             start += size
-            async with self._alone if self.attempts.suspects else nullcontext():
-                self.attempts.begin(partition, [each.offset for each in taken])
-                portion = await self._portion(partition, state, taken)
-                state = portion.state
-                yield portion
-                self.attempts.done(partition)
+            alone = self.attempts.suspects
+            if alone:
+                await self._alone.acquire()
+            self.attempts.begin(partition, [each.offset for each in taken])
+            portion = await self._portion(partition, state, taken)
+            state = portion.state
+            yield portion
+            self.attempts.done(partition)
+            # Not where it raised: nobody else may begin while this process is about to end.
+            if alone:
+                self._alone.release()
 
     async def _portion(self, partition: int, state: Any, taken: Sequence[Received | Unusable]) -> Portion:
         deaths = self.attempts.deaths(partition, taken[0].offset)

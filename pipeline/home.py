@@ -82,7 +82,9 @@ class Home:
         """Remove all that is Faceline's, settings included; the names of what else stands there and is left alone."""
         for name in FOLDERS:
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for file in (self._running, self._lock, self.path / FILE):
+        # A service keeps its lock, port and log beside its folder, under the folder's name.
+        beside = [file for name in FOLDERS for file in self.path.glob(f"{name}.*")]
+        for file in (*beside, self._running, self._lock, self.path / FILE):
             file.unlink(missing_ok=True)
         left = sorted(entry.name for entry in self.path.iterdir()) if self.path.is_dir() else []
         if not left and self.path.is_dir():

@@ -68,7 +68,7 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation = 0
         # A rebalance waits for the transaction in hand, and no transaction begins during a rebalance.
         self._at_work = asyncio.Lock()
-        self._topic = desk.reads
+        self._topic = desk.stage.node.input
         self._name = desk.deployment.name(self._topic)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -104,6 +104,9 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._commit(partition, owned, portion.outbox, portion.next_offset)
             owned.state = portion.state
             owned.next_offset = portion.next_offset
+        end = self._consumer.highwater(TopicPartition(self._name, partition))
+        if end is not None:
+            self._meter.lags(partition, end - owned.next_offset)
 
     async def _tick(self, partition: int, owned: Owned, now: datetime) -> None:
         owned.state, outputs, owned.due = self._desk.stage.tick(owned.state, now)

@@ -6,25 +6,27 @@ Exit codes: 0 asked to end; 2 a person's mistake; 69 a service is absent, 70 a b
 import asyncio
 import logging
 import os
+import random
 import signal
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from connectors import ServiceUnavailable, kafka
-from pipeline import wiring
+from pipeline import capture, wiring
 from pipeline.attempts import Attempts
 from pipeline.desk import Desk
 from pipeline.home import Home, HomeError
 from pipeline.keeper import Keeper
 from pipeline.meter import Meter
 from pipeline.metrics import Metrics, serve
-from pipeline.settings import Settings
+from pipeline.settings import Camera, Settings
 from pipeline.stages.contract import KeptStage, Stage
-from pipeline.topology import STAGES
+from pipeline.topology import DETECT, STAGES, Node
 from pipeline.views import Follower, LiveSet
 from pipeline.worker import Worker
 
@@ -32,6 +34,8 @@ log = logging.getLogger(__name__)
 
 UNAVAILABLE = 69
 BUG = 70
+GRACE_S = 4.0
+PLAIN_INSTANCE = "0"
 
 
 def now() -> datetime:
@@ -41,41 +45,96 @@ def now() -> datetime:
 
 async def run_stage(settings: Settings, home: Home, name: str, instance: str) -> int:
     """Run a stage until SIGTERM or SIGINT; HomeError when this instance runs already."""
-    process = name if instance == name else f"{name}-{instance}"
+    process = name if instance == PLAIN_INSTANCE else f"{name}-{instance}"
+    attempts = Attempts(home.state / f"{process}.attempts")
+    with _alone(home, process):
+        stop = _asked_to_end()
+        metrics = Metrics(process)
+        meter = Meter(metrics, name, STAGES[name].input.name)
+        await _announced(settings, home, process, metrics, meter.trouble)
+        await asyncio.to_thread(_expect_topics, settings, home, STAGES[name])
+        shell = _shell(settings, home, name, instance, attempts, meter)
+        return await _until_stopped(shell.run(stop), stop, attempts.acquit)
+
+
+async def run_capture(settings: Settings, home: Home, camera: Camera) -> int:
+    """Read a camera until SIGTERM, SIGINT, or the end of its file; HomeError when the camera is read already."""
+    process = f"capture-{camera.name}"
+    deployment = settings.deployment()
+    with _alone(home, process):
+        stop = _asked_to_end()
+        metrics = Metrics(process)
+        await _announced(settings, home, process, metrics, lambda: None)
+        reading = capture.run(
+            camera,
+            access=wiring.kafka_access(settings, home),
+            deployment=deployment,
+            group=deployment.group(DETECT),
+            keys=wiring.key_store(home),
+            clock=now,
+            random=random.Random(),  # noqa: S311 - jitter
+            stop=stop,
+            metrics=metrics,
+        )
+        return await _until_stopped(reading, stop, lambda: None)
+
+
+@contextmanager
+def _alone(home: Home, process: str) -> Iterator[None]:
+    """Two live members of one instance id would eject each other from the group for ever."""
     lock = FileLock(home.state / f"{process}.lock", mode=0o600)
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        # Two live members of one instance id would eject each other from the group for ever.
         raise HomeError(f"{process} runs already in the home {home.path}; give another --instance") from None
-    attempts = Attempts(home.state / f"{process}.attempts")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _asked_to_end() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, stop.set)
-    metrics = Metrics(process)
-    port = await serve(metrics, lambda: None, port=settings.metrics_port(process))
-    home.announce(process, port)
+    return stop
+
+
+async def _announced(
+    settings: Settings, home: Home, process: str, metrics: Metrics, trouble: Callable[[], str | None]
+) -> None:
     kafka.quiet_logs()
-    shell = _shell(settings, home, name, instance, attempts, metrics)
-    return await _until_stopped(shell, stop, attempts)
+    home.announce(process, await serve(metrics, trouble, port=settings.metrics_port(process)))
+
+
+def _expect_topics(settings: Settings, home: Home, node: Node) -> None:
+    """A client would wait for a missing topic for ever, and never say why it may not read one."""
+    deployment = settings.deployment()
+    needed = {*node.follows, *node.replays, *node.writes, node.input}
+    admin = wiring.admin(settings, home)
+    try:
+        missing = sorted({deployment.name(topic) for topic in needed} - admin.topics())
+    finally:
+        admin.close()
+    if missing:
+        raise ServiceUnavailable(f"there is no topic {', '.join(missing)}; make them with: faceline topics apply")
 
 
 def _shell(
-    settings: Settings, home: Home, name: str, instance: str, attempts: Attempts, metrics: Metrics
+    settings: Settings, home: Home, name: str, instance: str, attempts: Attempts, meter: Meter
 ) -> Keeper | Worker:
     access = wiring.kafka_access(settings, home)
     deployment = settings.deployment()
     parts = wiring.parts(settings, home)
     live = LiveSet()
-    node = STAGES.get(name)
+    node = STAGES[name]
     stage: Any = wiring.stage(name, parts, live)
-    meter = Meter(metrics, name, stage.node.reads.name)
 
     def reader() -> Any:
         return kafka.consumer(access)
 
-    if node is not None and node.shell == "keeper":
+    if node.shell == "keeper":
         kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, now, reader)
         tables = Follower(reader(), deployment, node.follows, live.apply) if node.follows else None
         return Keeper(kept, access, parts.keys, meter, instance=f"{name}-{instance}", tables=tables)
@@ -84,22 +143,30 @@ def _shell(
     return Worker(desk, access, parts.keys, meter, instance=f"{name}-{instance}", folder=folder)
 
 
-async def _until_stopped(shell: Keeper | Worker, stop: asyncio.Event, attempts: Attempts) -> int:
-    """Run the shell; where it fails, end at once: nothing may be acknowledged after a failure."""
+async def _until_stopped(work: Coroutine[Any, Any, int | None], stop: asyncio.Event, acquit: Callable[[], None]) -> int:
+    """Do the work; where it fails, end at once: nothing may be acknowledged after a failure."""
+    working = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
     try:
-        await shell.run(stop)
+        await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        # A stage that waits for an absent service never ends by itself; what it has in hand is read again.
+        return await asyncio.wait_for(working, GRACE_S if stop.is_set() else None) or 0
+    except TimeoutError:
+        acquit()
+        _end(0)
     except (KafkaError, ServiceUnavailable) as error:
         # Whatever record was in hand, it is not to blame.
-        attempts.acquit()
+        acquit()
         log.error("a service is absent (%s): ending, to be started again", type(error).__name__)  # noqa: TRY400
         _end(UNAVAILABLE)
     except Exception:
         log.exception("ending before anything is acknowledged")
         _end(BUG)
-    return 0
+    finally:
+        stopping.cancel()
 
 
-def _end(code: int) -> None:
+def _end(code: int) -> NoReturn:
     for handler in logging.getLogger().handlers:
         with suppress(OSError):
             handler.flush()

@@ -18,8 +18,10 @@ log = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.1
 LONGEST_DELAY = 30.0
-STABLE_SECONDS = 10.0
+STABLE_SECONDS = 60.0
 GRACE_SECONDS = 5.0
+# Whoever was ended from outside did not fail by itself, and need not be waited for.
+FROM_OUTSIDE = frozenset({128 + signal.SIGKILL, 128 + signal.SIGTERM})
 
 
 class Service(Protocol):
@@ -38,13 +40,15 @@ class Service(Protocol):
 
 
 class Backoff:
-    """How long to wait before the next start: doubling from 0.1 s to 30 s, afresh after 10 s of life."""
+    """How long to wait before the next start: doubling from 0.1 s to 30 s, afresh after a minute of life."""
 
     def __init__(self) -> None:
         self._delay = FIRST_DELAY
 
-    def after(self, lived: float) -> float:
-        """Seconds to wait after a life of `lived` seconds."""
+    def after(self, lived: float, status: int = 1) -> float:
+        """Seconds to wait after a life of `lived` seconds that ended with this exit status."""
+        if status in FROM_OUTSIDE:
+            return FIRST_DELAY
         if lived >= STABLE_SECONDS:
             self._delay = FIRST_DELAY
         delay, self._delay = self._delay, min(2 * self._delay, LONGEST_DELAY)
@@ -132,7 +136,7 @@ class Supervised:
                 log.info("%s is done", self.name)
                 self._on_change()
                 return
-            delay = backoff.after(time.monotonic() - began)
+            delay = backoff.after(time.monotonic() - began, status)
             log.warning("%s ended with status %d; starting it again in %.1f s", self.name, status, delay)
             await asyncio.sleep(delay)
             await self._start_again(backoff)

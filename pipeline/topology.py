@@ -183,6 +183,13 @@ class Node:
     replays: tuple[Topic, ...] = ()
     writes: tuple[Topic, ...] = ()
 
+    @property
+    def input(self) -> Topic:
+        """The topic whose partitions are the stage's work; ValueError for a node that reads none."""
+        if self.reads is None:
+            raise ValueError(f"{self.name} reads no topic")
+        return self.reads
+
 
 CAPTURE = Node("capture", "capture", "reads a camera, samples and numbers its frames", writes=(FRAMES, LEDGER, GAPS))
 DETECT = Node(

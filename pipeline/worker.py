@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.types import TP
 
 from connectors import kafka
 from connectors.kafka import KafkaAccess
@@ -63,7 +64,8 @@ class Worker:
         self._shredder = shredder
         self._meter = meter
         self._states: dict[int, Any] = {}
-        self._topic = desk.reads
+        self._topic = desk.stage.node.input
+        self._name = desk.deployment.name(self._topic)
         self._failure: asyncio.Future[None] | None = None
         self._app = self._faust(instance, folder)
 
@@ -107,7 +109,7 @@ class Worker:
             broker_max_poll_records=64 if self._topic.name in BUFFER else 500,
         )
         source = app.topic(
-            self._desk.deployment.name(self._topic),
+            self._name,
             key_type=bytes,
             value_type=bytes,
             key_serializer="raw",
@@ -152,6 +154,8 @@ class Worker:
             async for portion in self._meter.timed(work, len(inputs)):
                 await self._publish(portion.outbox)
                 self._states[partition] = portion.state
+            end = self._app.consumer.highwater(TP(self._name, partition))
+            self._meter.lags(partition, end - inputs[-1].offset - 1)
 
     async def _publish(self, box: Outbox) -> None:
         if box.kids or box.expired_at:

@@ -1,5 +1,6 @@
 """How a command of the operator becomes a client of `control`."""
 
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
@@ -13,6 +14,8 @@ async def asking(call: Invocation) -> AsyncIterator[Client]:
     from pipeline import wiring  # it loads every engine, and --help needs none
     from pipeline.wiring.asking import client, operator
 
+    # What its clients write about a Kafka that is away belongs in no operator's terminal: our own line says it.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     access = wiring.kafka_access(call.settings, call.home)
     with closing(wiring.key_store(call.home)) as keys:
         async with client(access, call.settings.deployment(), keys, operator()) as opened:

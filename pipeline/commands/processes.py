@@ -28,9 +28,9 @@ def worker(
     call.home.prepare()
     name = stage if instance == PLAIN_INSTANCE else f"{stage}-{instance}"
     logs.configure(call.home, call.settings.logs, name, console=sys.stderr.isatty())
-    from pipeline import wiring  # here, because it loads every engine
+    from pipeline import process  # here, because it loads every engine
 
-    return asyncio.run(wiring.run_stage(call.settings, call.home, stage, instance))
+    return asyncio.run(process.run_stage(call.settings, call.home, stage, instance))
 
 
 @app.command(epilog="Example: faceline capture door")
@@ -43,6 +43,6 @@ def capture(
     found = call.settings.camera(camera)
     call.home.prepare()
     logs.configure(call.home, call.settings.logs, f"capture-{camera}", console=sys.stderr.isatty())
-    from pipeline import wiring  # here, because it loads every engine
+    from pipeline import process  # here, because it loads every engine
 
-    return asyncio.run(wiring.run_capture(call.settings, call.home, found))
+    return asyncio.run(process.run_capture(call.settings, call.home, found))

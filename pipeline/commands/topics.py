@@ -51,12 +51,12 @@ def show(context: typer.Context) -> int:
 
 
 def _table(call: Invocation, states: Mapping[str, TopicState]) -> Table:
-    table = Table("topic", "partitions", "replicas", "cleanup", "keeps", "segment", "what")
+    table = Table("topic", "partitions", "replicas", "cleanup", "keeps", "segment")
     deployment = call.settings.deployment()
     for topic in TOPICS:
         state = states.get(deployment.name(topic))
         if state is None:
-            table.add_row(deployment.name(topic), "-", "-", "missing", "-", "-", topic.summary)
+            table.add_row(deployment.name(topic), "-", "-", "missing", "-", "-")
             continue
         setting = {name: value.value for name, value in state.config.items()}
         table.add_row(
@@ -66,7 +66,6 @@ def _table(call: Invocation, states: Mapping[str, TopicState]) -> Table:
             setting.get("cleanup.policy", ""),
             duration(setting.get("retention.ms", "")),
             duration(setting.get("segment.ms", "")),
-            topic.summary,
         )
     return table
 

@@ -1,13 +1,12 @@
 """The only place where pipeline, connectors and models meet."""
 
-from connectors.milvus import Milvus
-from connectors.milvus_server import EmbeddedMilvus
-
 from connectors.broker import EmbeddedBroker
 from connectors.broker_jars import fetch_jars
 from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin
 from connectors.keystore import KeyStore
+from connectors.milvus import Milvus
+from connectors.milvus_server import EmbeddedMilvus
 from models.catalogue import Catalogue, load_catalogue
 from models.pack import FaceModels, load
 from models.store import ModelStore

@@ -1,9 +1,10 @@
 """What the operations need of the outside: a client of `control` on Kafka, photos measured by the models."""
 
+import asyncio
 import getpass
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,8 +13,9 @@ from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from connectors import ServiceUnavailable, kafka
+from connectors import ServiceRefused, ServiceUnavailable, kafka
 from connectors.kafka import KafkaAccess
+from connectors.kafka_admin import KafkaAdmin
 from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
 from models.detection import Detection
 from models.image import UnreadableImage, decode
@@ -21,10 +23,10 @@ from models.pack import FaceModels
 from models.quality import quality
 from pipeline import codec
 from pipeline.operations.ask import Asker
-from pipeline.operations.client import Client, Tables, followed
+from pipeline.operations.client import FOLLOWED, Client, Tables, followed
 from pipeline.operations.photos import Finding, Portrait, UnreadablePhoto
 from pipeline.records import Box, Sealed
-from pipeline.topology import Deployment, Topic
+from pipeline.topology import COMMANDS, Deployment, Topic
 from pipeline.views import Follower
 
 
@@ -82,9 +84,24 @@ def operator() -> str:
     return f"operator/{getpass.getuser()}"
 
 
+def _check_topics(access: KafkaAccess, deployment: Deployment) -> None:
+    """A consumer would wait for ever for a topic that nobody has made."""
+    with closing(KafkaAdmin(access)) as admin:
+        missing = {deployment.name(topic) for topic in (COMMANDS, *FOLLOWED)} - admin.topics()
+    if missing:
+        raise ServiceRefused(
+            f"Kafka at {access.bootstrap} has no topic {', '.join(sorted(missing))}; "
+            "create it with: faceline topics apply"
+        )
+
+
 @asynccontextmanager
 async def client(access: KafkaAccess, deployment: Deployment, keys: KeyStore, principal: str) -> AsyncIterator[Client]:
-    """A client whose tables are replayed; ServiceUnavailable when Kafka does not answer."""
+    """A client whose tables are replayed.
+
+    ServiceUnavailable when Kafka does not answer, ServiceRefused when it has not all the topics.
+    """
+    await asyncio.to_thread(_check_topics, access, deployment)
     producer = kafka.producer(access)
     asker, tables = Asker(producer, deployment), Tables()
     async with AsyncExitStack() as opened:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
-from connectors.milvus import Milvus, Row
 from numpy.typing import NDArray
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
 
 from connectors import ServiceUnavailable
 from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
+from connectors.milvus import Milvus, Row
 from models.catalogue import Catalogue
 from pipeline.codec import unseal
 from pipeline.records import Collection, CollectionKind, Face, Template

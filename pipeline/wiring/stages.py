@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from connectors.milvus import Milvus
-
 from connectors.keystore import KeyStore
+from connectors.milvus import Milvus
 from models.catalogue import Catalogue
 from models.pack import FaceModels
 from pipeline.settings import Settings, SettingsError

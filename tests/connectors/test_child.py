@@ -16,21 +16,29 @@ import pytest
 from connectors.child import Child
 
 CHECKOUT = Path(__file__).parents[2]
-POLITE = "import time\nprint('up', flush=True)\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('bye'); raise SystemExit(3)"
+POLITE = """
+import time
+print('up', flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print('bye')
+    raise SystemExit(3)
+"""
 STUBBORN = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 
 
-async def until_up(log: Path) -> None:
+def until_up(log: Path) -> None:
     deadline = time.monotonic() + 10
     while "up" not in log.read_text():
         assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+        time.sleep(0.02)
 
 
 async def test_it_is_asked_to_end_and_its_output_and_status_are_kept(tmp_path: Path) -> None:
     child = Child([sys.executable, "-c", POLITE], log=tmp_path / "log", ending=signal.SIGINT)
     await child.start()
-    await until_up(tmp_path / "log")
+    await asyncio.to_thread(until_up, tmp_path / "log")
     assert child.running()
     await child.stop()
     assert await child.wait() == 3
@@ -42,7 +50,7 @@ async def test_it_is_asked_to_end_and_its_output_and_status_are_kept(tmp_path: P
 async def test_it_is_killed_when_it_does_not_end(tmp_path: Path) -> None:
     child = Child([sys.executable, "-c", STUBBORN], log=tmp_path / "log", grace=0.3)
     await child.start()
-    await until_up(tmp_path / "log")
+    await asyncio.to_thread(until_up, tmp_path / "log")
     await child.stop()
     assert await child.wait() == 128 + signal.SIGKILL
 
@@ -55,16 +63,17 @@ async def test_its_own_end_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("victim", ["starter", "guardian"])
 async def test_it_dies_with_a_killed_starter_or_guardian(tmp_path: Path, victim: str) -> None:
+    log = tmp_path / "log"
     code = (
         "import asyncio, sys; from pathlib import Path; from connectors.child import Child\n"
         "async def main():\n"
-        f" child = Child([sys.executable, '-c', {POLITE!r}], log=Path({str(tmp_path / 'log')!r})); await child.start()\n"
+        f" child = Child([sys.executable, '-c', {POLITE!r}], log=Path({str(log)!r})); await child.start()\n"
         " print(child.pid, flush=True); await child.wait(); await asyncio.sleep(60)\nasyncio.run(main())"
     )
     starter = await asyncio.create_subprocess_exec(sys.executable, "-c", code, cwd=CHECKOUT, stdout=subprocess.PIPE)
     assert starter.stdout is not None
     guardian = psutil.Process(int(await starter.stdout.readline()))
-    await until_up(tmp_path / "log")
+    await asyncio.to_thread(until_up, tmp_path / "log")
     (command,) = guardian.children()
     os.kill(starter.pid if victim == "starter" else guardian.pid, signal.SIGKILL)
     gone, alive = await asyncio.to_thread(psutil.wait_procs, [command], 5)

@@ -25,7 +25,9 @@ def template_of(models: FaceModels, photo: Path) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize(("name", "least_hits"), [("dlib", 0.97), ("retail", 1.0)])
-def test_people_are_told_apart(name: str, least_hits: float, shared: Path, request: pytest.FixtureRequest) -> None:
+def test_people_are_told_apart(
+    name: str, least_hits: float, shared: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str]
+) -> None:
     """300 labelled pairs of 25 photos: too few for an error rate, enough to see a preprocessing that is wrong."""
     models: FaceModels = request.getfixturevalue(name)
     people = shared / "media/people"

@@ -18,7 +18,7 @@ GROUP = "detect"
 
 
 @pytest.fixture
-async def place(cluster: Cluster) -> AsyncIterator[TopicPartition]:
+async def place(cluster: Cluster) -> TopicPartition:
     """A partition of `frames` with seven records."""
     name = cluster.deployment.name(FRAMES)
     producer = kafka.producer(cluster.access)
@@ -26,7 +26,7 @@ async def place(cluster: Cluster) -> AsyncIterator[TopicPartition]:
     for _ in range(7):
         await producer.send_and_wait(name, b"a frame", partition=2)
     await producer.stop()
-    yield TopicPartition(name, 2)
+    return TopicPartition(name, 2)
 
 
 @pytest.fixture

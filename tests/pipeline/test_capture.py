@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from connectors import kafka
+from connectors.broker import EmbeddedBroker
 from connectors.footage import Scene, make_clip
 from connectors.keystore import KeyStore
 from connectors.rtsp_server import RtspServer
@@ -296,3 +297,56 @@ async def test_a_process_that_is_asked_to_end_closes_its_session(place: Place, d
     assert time.monotonic() - began < 2.0
     assert (await place.settled()).holds
     assert all(fates.closed for fates in (await place.books()).sessions.values())
+
+
+async def test_a_process_ends_in_time_while_a_camera_is_silent(place: Place) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        running = place.capture(Camera(name="door", url=f"rtsp://127.0.0.1:{silent.getsockname()[1]}/live"))
+        connection, _ = await asyncio.to_thread(silent.accept)
+        began = time.monotonic()
+        place.stop.set()
+        assert await running == ENDED
+        connection.close()
+        assert time.monotonic() - began < 2.0
+
+
+async def test_a_kafka_that_is_not_there_is_waited_for(
+    place: Place, clip: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        cluster = Cluster(kafka.KafkaAccess(f"127.0.0.1:{nobody.getsockname()[1]}"), place.cluster.deployment)
+        absent = Place(cluster, place.keys, place.home)
+        running = absent.capture(Camera(name="door", file=clip))
+        await asyncio.sleep(1.5)
+        assert not running.done()
+        assert "Kafka does not answer; trying again" in caplog.text
+        absent.stop.set()
+        assert await running == ENDED
+
+
+async def test_a_process_that_ends_without_kafka_leaves_its_session_to_the_next(
+    place: Place, clip: Path, broker: EmbeddedBroker
+) -> None:
+    running = place.capture(Camera(name="door", file=clip, fps=CLIP_FPS, policy="latest"))
+    for _ in range(200):
+        if place.counted("sampled"):
+            break
+        await asyncio.sleep(0.02)
+    assert broker.pid is not None
+    os.kill(broker.pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(0.5)
+        began = time.monotonic()
+        place.stop.set()
+        assert await running == ENDED
+        assert time.monotonic() - began < 3.0
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+    detector = Detector(place.cluster, place.keys)
+    reading = asyncio.create_task(detector.run())
+    assert await place.capture(Camera(name="door", file=clip, fps=1)) == ENDED
+    assert (await place.settled()).holds
+    assert all(fates.closed for fates in (await place.books()).sessions.values())
+    reading.cancel()
+    await asyncio.wait({reading})

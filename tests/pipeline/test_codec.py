@@ -2,9 +2,10 @@
 
 import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import reduce
+from functools import cache, reduce
 from operator import or_
 from typing import Any
 
@@ -47,8 +48,16 @@ from pipeline.topology import (
 from tests.pipeline.examples import NOON, collection, face, frame, seconds
 
 HEADERS: Headers = ((SCHEMA_HEADER, str(SCHEMA_VERSION).encode()),)
-SECRET = "JANE DOE"
+CONTENT = "JANE DOE"
 MOMENTS = st.datetimes(timezones=st.just(UTC))
+PLAIN: dict[type[msgspec.inspect.Type], st.SearchStrategy[Any]] = {
+    msgspec.inspect.NoneType: st.none(),
+    msgspec.inspect.BoolType: st.booleans(),
+    msgspec.inspect.IntType: st.integers(-(1 << 63), (1 << 63) - 1),
+    msgspec.inspect.StrType: st.text(max_size=8),
+    msgspec.inspect.BytesType: st.binary(max_size=8),
+    msgspec.inspect.DateTimeType: MOMENTS,
+}
 
 
 def strategy(kind: msgspec.inspect.Type, outward: bool) -> st.SearchStrategy[Any]:
@@ -66,16 +75,11 @@ def strategy(kind: msgspec.inspect.Type, outward: bool) -> st.SearchStrategy[Any
             return st.sampled_from(values)
         case msgspec.inspect.FloatType():
             return st.floats(allow_nan=False, allow_infinity=not outward)
-    return {
-        msgspec.inspect.NoneType: st.none(),
-        msgspec.inspect.BoolType: st.booleans(),
-        msgspec.inspect.IntType: st.integers(-(1 << 63), (1 << 63) - 1),
-        msgspec.inspect.StrType: st.text(max_size=8),
-        msgspec.inspect.BytesType: st.binary(max_size=8),
-        msgspec.inspect.DateTimeType: MOMENTS,
-    }[type(kind)]
+        case _:
+            return PLAIN[type(kind)]
 
 
+@cache
 def records_of(topic: Topic) -> st.SearchStrategy[Any]:
     return strategy(msgspec.inspect.type_info(topic.value), topic.outward)
 
@@ -85,7 +89,7 @@ def named(topic: Topic) -> str:
 
 
 every_topic = pytest.mark.parametrize("topic", TOPICS, ids=named)
-some = settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+some = settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 @every_topic
@@ -170,7 +174,7 @@ HOSTILE = {
     "newer version": Hostile(
         "schema version 2 is newer than this release's 1: upgrade Faceline", headers=[(SCHEMA_HEADER, b"2")]
     ),
-    "garbage": Hostile("Expected `object`, got `str`", value=b"\xa3" + SECRET.encode()),
+    "garbage": Hostile("Expected `object`, got `str`", value=b"\xa3" + CONTENT.encode()),
     "reserved byte": Hostile(FOREIGN, value=b"\xc1"),
     "truncated": Hostile(FOREIGN, value=packed(uid="u0")[:-1]),
     "trailing bytes": Hostile(FOREIGN, topic=LEDGER, value=packed(camera="c", session="s", stage="detect") + b"\x01"),
@@ -178,16 +182,16 @@ HOSTILE = {
     "MessagePack on the outward topic": Hostile(FOREIGN, topic=IDENTIFICATIONS, value=packed(track_id="t0")),
     "nothing of what must be there": Hostile(f"{MISSING} `uid`", value=packed()),
     "wrong type": Hostile("Expected `str`, got `int` - at `$.uid`", value=packed(uid=7)),
-    "bytes for text": Hostile("Expected `str`, got `bytes` - at `$.uid`", value=packed(uid=SECRET.encode())),
+    "bytes for text": Hostile("Expected `str`, got `bytes` - at `$.uid`", value=packed(uid=CONTENT.encode())),
     "number as a field's name": Hostile("Expected `str`, got `int` - at `key` in `$`", value=b"\x81\x01\x01"),
-    "unknown word": Hostile("Invalid enum value - at `$.kind`", value=packed(kind=SECRET)),
-    "unknown word with a quote": Hostile("Invalid enum value - at `$.kind`", value=packed(kind=f"x' - at `{SECRET}`")),
+    "unknown word": Hostile("Invalid enum value - at `$.kind`", value=packed(kind=CONTENT)),
+    "unknown word with a quote": Hostile("Invalid enum value - at `$.kind`", value=packed(kind=f"x' - at `{CONTENT}`")),
     "unknown word in JSON": Hostile(
-        "Invalid enum value - at `$.decision`", topic=IDENTIFICATIONS, value=f'{{"decision": "{SECRET}"}}'.encode()
+        "Invalid enum value - at `$.decision`", topic=IDENTIFICATIONS, value=f'{{"decision": "{CONTENT}"}}'.encode()
     ),
-    "unknown command": Hostile("Invalid value - at `$.kind`", topic=COMMANDS, value=packed(kind=SECRET)),
+    "unknown command": Hostile("Invalid value - at `$.kind`", topic=COMMANDS, value=packed(kind=CONTENT)),
     "huge unknown command": Hostile("Invalid value - at `$.kind`", topic=COMMANDS, value=packed(kind="x" * 1_048_000)),
-    "command without a kind": Hostile(f"{MISSING} `kind`", topic=COMMANDS, value=packed(scope=SECRET)),
+    "command without a kind": Hostile(f"{MISSING} `kind`", topic=COMMANDS, value=packed(scope=CONTENT)),
     "text that is not UTF-8": Hostile(FOREIGN, value=b"\x81\xa3uid\xa2\xff\xfe"),
     "lone surrogate": Hostile(FOREIGN, topic=IDENTIFICATIONS, value=b'{"track_id": "\\ud800"}'),
     "sealed too short": Hostile("Expected `array` of at least length 3, got 1 - at `$.name`", value=packed(name=["k"])),
@@ -222,7 +226,7 @@ HOSTILE = {
 def test_hostile_records_are_refused_in_words_that_hold_nothing_of_them(hostile: Hostile) -> None:
     with pytest.raises(MalformedError) as refused:
         decode(hostile.topic, hostile.key, hostile.value, hostile.headers)
-    assert SECRET not in str(refused.value)
+    assert CONTENT not in str(refused.value)
     assert str(refused.value).startswith(hostile.said)
     assert isinstance(refused.value, NewerSchemaError) == ("newer" in hostile.said)
 
@@ -231,10 +235,8 @@ def test_hostile_records_are_refused_in_words_that_hold_nothing_of_them(hostile:
 @given(value=st.binary(min_size=1))
 @some
 def test_random_bytes_are_refused_or_read_but_never_raise_anything_else(topic: Topic, value: bytes) -> None:
-    try:
+    with suppress(MalformedError):
         decode(topic, b"key", value, HEADERS)
-    except MalformedError as error:
-        assert "\n" not in str(error)
 
 
 @every_topic
@@ -247,10 +249,8 @@ def test_a_flipped_or_lost_byte_is_refused_or_read_but_never_raises_anything_els
     at = data.draw(st.integers(0, len(whole) - 1))
     flipped = whole[:at] + bytes([data.draw(st.integers(0, 255))]) + whole[at + 1 :]
     for value in (flipped, whole[:at] or b"\xc1"):
-        try:
+        with suppress(MalformedError):
             decode(topic, b"key", value, HEADERS)
-        except MalformedError as error:
-            assert "\n" not in str(error)
 
 
 @dataclass(frozen=True)
@@ -295,7 +295,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyStore]:
 
 
 @given(plain=st.binary(max_size=64), key=st.text(min_size=1), expires=st.none() | MOMENTS)
-@settings(max_examples=30)
+@settings(max_examples=15, deadline=None)
 def test_what_is_sealed_opens_where_it_stands(keys: KeyStore, plain: bytes, key: str, expires: datetime | None) -> None:
     kid = keys.new("person")
     closed = seal(keys, kid, plain, topic=TEMPLATES, key=key, field="vector", expires=expires)

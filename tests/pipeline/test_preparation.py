@@ -10,8 +10,12 @@ from pipeline.preparation import prepared
 
 
 async def test_the_result_arrives_and_the_loop_goes_on() -> None:
+    def slow() -> bool:
+        time.sleep(0.2)
+        return threading.current_thread().daemon
+
     ticks = 0
-    working = asyncio.create_task(prepared(lambda: time.sleep(0.2) or threading.current_thread().daemon))
+    working = asyncio.create_task(prepared(slow))
     while not working.done():
         ticks += 1
         await asyncio.sleep(0.01)

@@ -67,7 +67,13 @@ def test_the_backoff_doubles_up_to_its_cap_and_starts_afresh_after_a_stable_life
     delays = [backoff.after(0.5) for _ in range(12)]
     assert delays[:4] == [0.1, 0.2, 0.4, 0.8]
     assert delays[-1] == LONGEST_DELAY
-    assert backoff.after(10.0) == 0.1
+    assert backoff.after(60.0) == 0.1
+
+
+def test_who_was_killed_from_outside_is_not_waited_for() -> None:
+    backoff = Backoff()
+    assert [backoff.after(0.5, 128 + signal.SIGKILL) for _ in range(3)] == [0.1, 0.1, 0.1]
+    assert [backoff.after(0.5, 128 + signal.SIGSEGV) for _ in range(3)] == [0.1, 0.2, 0.4]
 
 
 async def test_the_pid_is_the_programs_own(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from connectors import ServiceUnavailable, kafka
+from connectors import ServiceRefused, ServiceUnavailable, kafka
 from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin
 from connectors.keystore import KeyStore
@@ -26,7 +26,7 @@ from pipeline.operations.waiting import enrolled
 from pipeline.operations.watch import identifications
 from pipeline.records import Box, Identification
 from pipeline.stages.control import Control
-from pipeline.topology import COMMANDS, CONTROL, IDENTIFICATIONS, TEMPLATES
+from pipeline.topology import COMMANDS, CONTROL, IDENTIFICATIONS, TEMPLATES, Deployment
 from pipeline.wiring.asking import client, reader
 from tests.pipeline.conftest import Cluster
 
@@ -117,6 +117,12 @@ async def test_waiting_follows_the_offsets_that_the_group_commits(
 async def test_nobody_at_the_broker_is_told_in_one_line(keys: KeyStore, cluster: Cluster) -> None:
     with pytest.raises(ServiceUnavailable, match=r"127\.0\.0\.1:1 does not answer"):
         async with client(KafkaAccess("127.0.0.1:1"), cluster.deployment, keys, "operator/test"):
+            pass
+
+
+async def test_missing_topics_are_named(keys: KeyStore, cluster: Cluster) -> None:
+    with pytest.raises(ServiceRefused, match=r"no topic elsewhere-collections, .*faceline topics apply"):
+        async with client(cluster.access, Deployment(prefix="elsewhere-"), keys, "operator/test"):
             pass
 
 

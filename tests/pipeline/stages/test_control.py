@@ -1,0 +1,481 @@
+"""The one writer of the tables: what it accepts, what it refuses, and what follows from a deletion."""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from pipeline.changes import Put, Tombstone
+from pipeline.codec import Received, Unusable
+from pipeline.records import (
+    AddCollection,
+    AddFace,
+    AddPerson,
+    AnyCommand,
+    Collection,
+    DeleteCollection,
+    DeleteFace,
+    DeletePerson,
+    Operation,
+    Person,
+    Template,
+)
+from pipeline.stages import control
+from pipeline.stages.contract import DestroyKeys, Emit, Output
+from pipeline.stages.control import FACES_PER_PERSON, Control, Tables
+from pipeline.topology import COLLECTIONS, COMMANDS, CONTROL, OPERATIONS, PERSONS, TEMPLATES, Topic
+from tests.pipeline.examples import NOON, collection, person, received, template
+
+STAGE = Control()
+PEOPLE, GUESTS = "largepersongroup/people", "largepersongroup/guests"
+NUMBERS = itertools.count()
+
+
+def heading(scope: str = PEOPLE, operation: str | None = None) -> dict[str, Any]:
+    operation = operation or f"op-{next(NUMBERS)}"
+    return {"operation_id": operation, "principal": "operator/test", "requested_at": NOON, "scope": scope}
+
+
+def add_collection(made: Collection, scope: str | None = None) -> AddCollection:
+    return AddCollection(**heading(scope or f"{made.kind}/{made.id}"), collection=made)
+
+
+def add_person(made: Person, *templates: Template, scope: str = PEOPLE) -> AddPerson:
+    return AddPerson(**heading(scope), person=made, templates=templates)
+
+
+def add_face(made: Template, scope: str = PEOPLE) -> AddFace:
+    return AddFace(**heading(scope), template=made)
+
+
+def delete_collection(scope: str = PEOPLE) -> DeleteCollection:
+    return DeleteCollection(**heading(scope))
+
+
+def delete_person(person_id: str = "p0", scope: str = PEOPLE) -> DeletePerson:
+    return DeletePerson(**heading(scope), person_id=person_id)
+
+
+def delete_face(person_id: str = "p0", face_id: str = "e0", scope: str = PEOPLE) -> DeleteFace:
+    return DeleteFace(**heading(scope), person_id=person_id, persisted_face_id=face_id)
+
+
+Changes = list[tuple[Topic, str, bool]]
+
+
+@dataclass
+class Step:
+    """What one step caused: the tables' changes as (topic, key, whether it was put), outcomes, keys."""
+
+    changes: Changes = field(default_factory=list)
+    outcomes: list[Operation] = field(default_factory=list)
+    destroyed: list[str] = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+
+    @property
+    def outcome(self) -> Operation:
+        (only,) = self.outcomes
+        return only
+
+    def take(self, output: Output | Unusable) -> None:
+        match output:
+            case DestroyKeys(kids=kids):
+                self.destroyed += kids
+                self.kinds.append("keys")
+            case Emit(topic=topic, change=Put(value=value)) if topic is OPERATIONS:
+                assert output.change.key == value.operation_id
+                self.outcomes.append(value)
+                self.kinds.append("outcome")
+            case Emit(topic=topic, change=change):
+                self.changes.append((topic, change.key, isinstance(change, Put)))
+                self.kinds.append("change")
+            case _:
+                pytest.fail(f"control never causes {output}")
+
+
+def step(state: Tables, *commands: AnyCommand) -> Step:
+    inputs = [received(COMMANDS, Put(command.scope, command), offset) for offset, command in enumerate(commands)]
+    _, outputs = STAGE.step(state, STAGE.prepare(inputs), NOON)
+    caused = Step()
+    for output in outputs:
+        caused.take(output)
+    return caused
+
+
+def enrolled() -> Tables:
+    """People (u0) with p0, who has e0 and e1, and with p1, who has none; guests (u1) with g0, who has e2."""
+    state = STAGE.begin()
+    caused = step(
+        state,
+        add_collection(collection()),
+        add_collection(collection("u1", "guests")),
+        add_person(person(), template(), template("e1")),
+        add_person(person("p1")),
+        add_person(person("g0", uid="u1"), template("e2", "g0", uid="u1"), scope=GUESTS),
+    )
+    assert [outcome.outcome for outcome in caused.outcomes] == ["succeeded"] * 5
+    return state
+
+
+ACCEPTED: dict[str, tuple[AnyCommand, Changes, list[str], str]] = {
+    "a collection": (add_collection(collection("u2", "new")), [(COLLECTIONS, "u2", True)], [], "u2"),
+    "a collection of another kind": (
+        add_collection(collection("u2", kind="persongroup")),
+        [(COLLECTIONS, "u2", True)],
+        [],
+        "u2",
+    ),
+    "a person without a face": (add_person(person("p2")), [(PERSONS, "p2", True)], [], "p2"),
+    "a person with faces": (
+        add_person(person("p2"), template("e3", "p2"), template("e4", "p2")),
+        [(PERSONS, "p2", True), (TEMPLATES, "p2/e3", True), (TEMPLATES, "p2/e4", True)],
+        [],
+        "p2",
+    ),
+    "a face": (add_face(template("e3", "p1")), [(TEMPLATES, "p1/e3", True)], [], "e3"),
+    "a face less": (delete_face(), [(TEMPLATES, "p0/e0", False)], [], "e0"),
+    "a person less": (
+        delete_person(),
+        [(PERSONS, "p0", False), (TEMPLATES, "p0/e0", False), (TEMPLATES, "p0/e1", False)],
+        ["key-of-p0"],
+        "p0",
+    ),
+    "a person without a face less": (delete_person("p1"), [(PERSONS, "p1", False)], ["key-of-p1"], "p1"),
+    "a collection less": (
+        delete_collection(),
+        [
+            (COLLECTIONS, "u0", False),
+            (PERSONS, "p0", False),
+            (TEMPLATES, "p0/e0", False),
+            (TEMPLATES, "p0/e1", False),
+            (PERSONS, "p1", False),
+        ],
+        ["key-of-u0", "key-of-p0", "key-of-p1"],
+        "u0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "changes", "destroyed", "resource"), ACCEPTED.values(), ids=ACCEPTED)
+def test_what_is_accepted_and_what_follows(
+    command: AnyCommand, changes: Changes, destroyed: list[str], resource: str
+) -> None:
+    caused = step(enrolled(), command)
+    assert caused.changes == changes
+    assert sorted(caused.destroyed) == sorted(destroyed)
+    assert caused.outcome == Operation(
+        operation_id=command.operation_id,
+        outcome="succeeded",
+        finished=NOON,
+        resource=resource,
+        forgotten=sum(not put for _, _, put in changes),
+    )
+    # The key first, the outcome last: whoever hears of a deletion may rely on all of it.
+    assert caused.kinds == ["keys"] * bool(destroyed) + ["change"] * len(changes) + ["outcome"]
+
+
+REFUSED: dict[str, tuple[AnyCommand, str, str]] = {
+    "a name that is taken": (
+        add_collection(collection("u2")),
+        "LargePersonGroupExists",
+        "a collection largepersongroup/people exists already",
+    ),
+    "a collection under another's name": (
+        add_collection(collection("u2", "new"), scope=GUESTS),
+        "BadArgument",
+        "the collection's kind and id are not largepersongroup/guests",
+    ),
+    "a person of no collection": (
+        add_person(person("p2", uid="u7"), scope="largepersongroup/nobody"),
+        "LargePersonGroupNotFound",
+        "there is no collection largepersongroup/nobody",
+    ),
+    "a person of a collection before its re-creation": (
+        add_person(person("p2", uid="u7")),
+        "LargePersonGroupNotFound",
+        "there is no collection largepersongroup/people",
+    ),
+    "a person of another collection": (
+        add_person(person("p2", uid="u1")),
+        "LargePersonGroupNotFound",
+        "there is no collection largepersongroup/people",
+    ),
+    "a person who is there": (add_person(person()), "PersonExists", "a person p0 exists already"),
+    "a face of nobody": (
+        add_face(template("e3", "p9")),
+        "PersonNotFound",
+        "largepersongroup/people has no person p9",
+    ),
+    "a face of somebody elsewhere": (
+        add_face(template("e3", "g0", uid="u1")),
+        "PersonNotFound",
+        "largepersongroup/people has no person g0",
+    ),
+    "a face for another collection": (
+        add_face(template("e3", uid="u1")),
+        "BadArgument",
+        "the template is not one of person p0",
+    ),
+    "a face for another kind of collection": (
+        add_face(template("e3", kind="persongroup")),
+        "BadArgument",
+        "the template is not one of person p0",
+    ),
+    "a new person's face for somebody else": (
+        add_person(person("p2"), template("e3", "p0", kid="key-of-p2")),
+        "BadArgument",
+        "the template is not one of person p2",
+    ),
+    "a face under another key": (
+        add_face(template("e3", kid="key-of-p1")),
+        "BadArgument",
+        "the template is not sealed with its person's key",
+    ),
+    "a face of another model": (
+        add_face(template("e3", model="other")),
+        "BadArgument",
+        "'recognitionModel' is incompatible: the collection holds sface templates, this one is of other",
+    ),
+    "a person with a face of another model": (
+        add_person(person("p2"), template("e3", "p2"), template("e4", "p2", model="other")),
+        "BadArgument",
+        "'recognitionModel' is incompatible: the collection holds sface templates, this one is of other",
+    ),
+    "nobody less": (delete_person("p9"), "PersonNotFound", "largepersongroup/people has no person p9"),
+    "somebody less, in the name of another collection": (
+        delete_person("g0"),
+        "PersonNotFound",
+        "largepersongroup/people has no person g0",
+    ),
+    "somebody less, in the name of no collection": (
+        delete_person(scope="persongroup/people"),
+        "PersonNotFound",
+        "persongroup/people has no person p0",
+    ),
+    "a face less of nobody": (delete_face("p9"), "PersonNotFound", "largepersongroup/people has no person p9"),
+    "a face less that is not there": (
+        delete_face("p1"),
+        "PersistedFaceNotFound",
+        "person p1 has no face e0",
+    ),
+    "a face less, in the name of another collection": (
+        delete_face(scope=GUESTS),
+        "PersonNotFound",
+        "largepersongroup/guests has no person p0",
+    ),
+    "no collection less": (
+        delete_collection("persongroup/people"),
+        "LargePersonGroupNotFound",
+        "there is no collection persongroup/people",
+    ),
+}
+
+
+@pytest.mark.parametrize(("command", "code", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_is_refused_changes_nothing_and_says_why(command: AnyCommand, code: str, message: str) -> None:
+    caused = step(enrolled(), command)
+    assert (caused.changes, caused.destroyed) == ([], [])
+    assert caused.outcome == Operation(
+        operation_id=command.operation_id, outcome="failed", finished=NOON, code=code, message=message
+    )
+
+
+def test_a_person_has_at_most_248_faces() -> None:
+    state = enrolled()
+    many = [template(f"m{number}") for number in range(FACES_PER_PERSON - 2)]
+    assert all(outcome.outcome == "succeeded" for outcome in step(state, *map(add_face, many)).outcomes)
+    caused = step(state, add_face(template("one-more")))
+    assert (caused.changes, caused.outcome.code) == ([], "QuotaExceeded")
+    assert step(state, delete_face(), add_face(template("one-more"))).outcomes[-1].outcome == "succeeded"
+
+
+def test_nobody_comes_with_more_faces_than_that() -> None:
+    crowd = [template(f"m{number}", "p2") for number in range(FACES_PER_PERSON + 1)]
+    assert step(enrolled(), add_person(person("p2"), *crowd)).outcome.code == "QuotaExceeded"
+    assert step(enrolled(), add_person(person("p2"), *crowd[1:])).outcome.outcome == "succeeded"
+
+
+def test_a_collection_has_a_limit_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(control.PERSONS_PER_COLLECTION, "largepersongroup", 2)
+    state = enrolled()
+    caused = step(state, add_person(person("p2")))
+    assert (caused.outcome.code, caused.outcome.message) == (
+        "QuotaExceeded",
+        "a largepersongroup has at most 2 persons",
+    )
+    assert step(state, add_person(person("g1", uid="u1"), scope=GUESTS)).outcome.outcome == "succeeded"
+    step(state, delete_person("p1"))
+    assert step(state, add_person(person("p2"))).outcome.outcome == "succeeded"
+
+
+def test_the_same_operation_is_carried_out_once_also_within_one_step() -> None:
+    state, command = enrolled(), delete_person()
+    assert len(step(state, command, command).outcomes) == 1
+    assert step(state, command).kinds == []
+    refused = msgspec.structs.replace(delete_person("p9"), operation_id=command.operation_id)
+    assert step(state, refused).kinds == []
+
+
+def test_a_refusal_too_is_the_first_and_only_outcome() -> None:
+    state, command = enrolled(), add_person(person("p2", uid="u2"), scope="largepersongroup/new")
+    assert step(state, command).outcome.outcome == "failed"
+    assert step(state, add_collection(collection("u2", "new"))).outcome.outcome == "succeeded"
+    assert step(state, command).kinds == []
+
+
+def test_a_collection_made_again_under_its_old_name_begins_empty() -> None:
+    state = enrolled()
+    caused = step(state, delete_collection(), add_collection(collection("u9")), add_face(template("e3")))
+    assert [outcome.outcome for outcome in caused.outcomes] == ["succeeded", "succeeded", "failed"]
+    assert step(state, delete_collection()).changes == [(COLLECTIONS, "u9", False)]
+
+
+def test_commands_of_one_step_see_each_other() -> None:
+    caused = step(STAGE.begin(), add_collection(collection()), add_person(person()), add_face(template()))
+    assert [key for _, key, _ in caused.changes] == ["u0", "p0", "p0/e0"]
+
+
+def test_a_tombstone_among_the_commands_asks_for_nothing() -> None:
+    assert STAGE.prepare([received(COMMANDS, Tombstone(PEOPLE))]) == []
+
+
+def test_time_alone_changes_nothing() -> None:
+    assert STAGE.node is CONTROL
+    assert STAGE.tick(enrolled(), NOON)[1:] == ([], None)
+
+
+# --- any history, against a model of dicts ---------------------------------------------------------------------------
+
+SCOPES = st.sampled_from([PEOPLE, GUESTS, "persongroup/people"])
+PERSON_IDS = st.sampled_from(["p0", "p1", "p2"])
+FACE_IDS = st.sampled_from(["e0", "e1", "e2"])
+
+
+class History(RuleBasedStateMachine):
+    """Commands at random. The model: collections by scope, persons with their scope, faces by person."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.state = STAGE.begin()
+        self.uids: dict[str, str] = {}
+        self.persons: dict[str, str] = {}
+        self.faces: dict[str, set[str]] = {}
+        self.kids: dict[str, str] = {}
+        self.written: list[Received] = []
+        self.destroyed: set[str] = set()
+        self.made = itertools.count()
+
+    def carried_out(self, command: AnyCommand, expected: bool) -> None:
+        inputs = [received(COMMANDS, Put(command.scope, command))]
+        self.state, outputs = STAGE.step(self.state, STAGE.prepare(inputs), NOON)
+        caused = Step()
+        for output in outputs:
+            caused.take(output)
+            if isinstance(output, Emit):
+                self.written.append(received(output.topic, output.change))
+        self.destroyed.update(caused.destroyed)
+        assert (caused.outcome.outcome == "succeeded") == expected
+        assert STAGE.step(self.state, STAGE.prepare(inputs), NOON)[1] == [], "a repetition causes nothing"
+
+    @rule(scope=SCOPES)
+    def add_collection(self, scope: str) -> None:
+        kind, _, given = scope.partition("/")
+        uid = f"u{next(self.made)}"
+        made = msgspec.structs.replace(collection(uid, given), kind=kind)
+        self.carried_out(add_collection(made), scope not in self.uids)
+        if self.uids.setdefault(scope, uid) == uid:
+            self.kids[uid] = f"key-of-{uid}"
+
+    @rule(scope=SCOPES, person_id=PERSON_IDS, faces=st.sets(FACE_IDS, max_size=2))
+    def add_person(self, scope: str, person_id: str, faces: set[str]) -> None:
+        kid, uid = f"kid{next(self.made)}", self.uids.get(scope, "none")
+        expected = scope in self.uids and person_id not in self.persons
+        self.carried_out(
+            add_person(
+                person(person_id, uid=uid, kid=kid), *self.templates(scope, person_id, kid, sorted(faces)), scope=scope
+            ),
+            expected,
+        )
+        if expected:
+            self.persons[person_id], self.faces[person_id], self.kids[person_id] = scope, set(faces), kid
+
+    def templates(self, scope: str, person_id: str, kid: str, faces: Iterable[str]) -> list[Template]:
+        kind = scope.partition("/")[0]
+        made = [template(face, person_id, uid=self.uids.get(scope, "none"), kid=kid) for face in faces]
+        return [msgspec.structs.replace(each, kind=kind) for each in made]
+
+    @rule(scope=SCOPES, person_id=PERSON_IDS, face=FACE_IDS)
+    def add_face(self, scope: str, person_id: str, face: str) -> None:
+        expected = self.persons.get(person_id) == scope
+        (made,) = self.templates(scope, person_id, self.kids.get(person_id, "none"), [face])
+        self.carried_out(add_face(made, scope), expected)
+        if expected:
+            self.faces[person_id].add(face)
+
+    @rule(scope=SCOPES, person_id=PERSON_IDS, face=FACE_IDS)
+    def delete_face(self, scope: str, person_id: str, face: str) -> None:
+        expected = self.persons.get(person_id) == scope and face in self.faces[person_id]
+        self.carried_out(delete_face(person_id, face, scope), expected)
+        if expected:
+            self.faces[person_id].remove(face)
+
+    @rule(scope=SCOPES, person_id=PERSON_IDS)
+    def delete_person(self, scope: str, person_id: str) -> None:
+        expected = self.persons.get(person_id) == scope
+        self.carried_out(delete_person(person_id, scope), expected)
+        if expected:
+            self.forget(person_id)
+
+    @rule(scope=SCOPES)
+    def delete_collection(self, scope: str) -> None:
+        self.carried_out(delete_collection(scope), scope in self.uids)
+        if scope in self.uids:
+            assert self.kids[self.uids.pop(scope)] in self.destroyed
+            for person_id in [each for each, its in self.persons.items() if its == scope]:
+                self.forget(person_id)
+
+    def forget(self, person_id: str) -> None:
+        del self.persons[person_id], self.faces[person_id]
+        assert self.kids.pop(person_id) in self.destroyed
+
+    @rule()
+    def restart(self) -> None:
+        """A new owner of the partition knows what was written, and nothing else."""
+        outcomes, self.state = self.state.outcomes, STAGE.begin()
+        for each in self.written:
+            self.state = STAGE.replay(self.state, each)
+        assert self.state.outcomes == outcomes
+
+    @invariant()
+    def tables_are_those_of_the_model(self) -> None:
+        live = self.state.live
+        assert {f"{each.kind}/{each.id}": uid for uid, each in live.collections.items()} == self.uids
+        assert {key: each.collection for key, each in live.persons.items()} == {
+            key: self.uids[scope] for key, scope in self.persons.items()
+        }
+        assert set(live.templates) == {f"{key}/{face}" for key, faces in self.faces.items() for face in faces}
+        assert self.state.faces == {key: faces for key, faces in self.faces.items() if faces}
+
+    @invariant()
+    def whoever_lives_has_a_key_and_whoever_does_not_has_none(self) -> None:
+        living = {each.kid for each in self.state.live.persons.values()}
+        assert not living & self.destroyed
+        assert all(each.vector.kid in living for each in self.state.live.templates.values())
+
+
+History.TestCase.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+test_any_history_leaves_what_the_model_says = History.TestCase
+
+
+def test_an_outcome_that_grew_old_is_forgotten() -> None:
+    """Its topic forgets it after two days; a request repeated after that is a new one."""
+    state, command = enrolled(), delete_person("p1")
+    told = step(state, command).outcome
+    state = STAGE.replay(state, received(OPERATIONS, Tombstone(told.operation_id)))
+    assert step(state, command).outcome.code == "PersonNotFound"
