@@ -10,6 +10,7 @@ from connectors import ServiceRefused, ServiceUnavailable
 from models import ModelError
 from pipeline.commands import (
     Invocation,
+    bench,
     checks,
     deployment,
     galleries,
@@ -38,6 +39,7 @@ APPS = (
     checks.app,
     models.app,
     mapping.app,
+    bench.app,
 )
 
 app = typer.Typer(

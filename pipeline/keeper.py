@@ -66,6 +66,7 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tables = tables
         self._owned: dict[int, Owned] = {}
         self._generation = 0
+        self._failure: Exception | None = None
         # A rebalance waits for the transaction in hand, and no transaction begins during a rebalance.
         self._at_work = asyncio.Lock()
         self._topic = desk.stage.node.input
@@ -86,6 +87,8 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._tables.stop()
 
     async def _turn(self) -> None:
+        if self._failure is not None:
+            raise self._failure
         generation = self._generation
         batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._desk.stage.batch)
         changed = self._tables is not None and await self._tables.poll()
@@ -133,7 +136,12 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         async with self._at_work:
             self._generation += 1
-            await asyncio.gather(*(self._own(tp.partition) for tp in assigned))
+            try:
+                await asyncio.gather(*(self._own(tp.partition) for tp in assigned))
+            except Exception as error:
+                # aiokafka would log it and go on as if the partitions were ours.
+                self._failure = error
+                raise
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         async with self._at_work:

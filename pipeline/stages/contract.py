@@ -76,5 +76,5 @@ class KeptStage(Stage[State, Prepared], Protocol[State, Prepared]):
     """A stage that time alone, or a change of the tables, can move; only the keeper runs such."""
 
     def tick(self, state: State, now: datetime) -> tuple[State, list[Output], datetime | None]:
-        """What is due at `now`, and when to ask again at the latest (None: at the next input or change)."""
+        """What is due at `now`, and when to ask again at the latest (None: nothing is due)."""
         ...

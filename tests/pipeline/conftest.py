@@ -19,10 +19,8 @@ class Cluster:
     deployment: Deployment
 
 
-@pytest.fixture
-def cluster(broker: EmbeddedBroker) -> Cluster:
-    """A fresh deployment on the run's broker."""
-    access = KafkaAccess(broker.bootstrap)
+def fresh_cluster(access: KafkaAccess) -> Cluster:
+    """A new deployment, with all its topics."""
     deployment = Deployment(prefix=f"t{secrets.token_hex(4)}-")
     plans = [
         TopicPlan(deployment.name(topic), deployment.scale.partitions(topic), deployment.replication, topic.settings())
@@ -34,3 +32,9 @@ def cluster(broker: EmbeddedBroker) -> Cluster:
     finally:
         admin.close()
     return Cluster(access, deployment)
+
+
+@pytest.fixture
+def cluster(broker: EmbeddedBroker) -> Cluster:
+    """A fresh deployment on the run's broker."""
+    return fresh_cluster(KafkaAccess(broker.bootstrap))

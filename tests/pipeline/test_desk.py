@@ -16,7 +16,7 @@ from pipeline.codec import Received, Unusable, decode
 from pipeline.desk import Desk, Portion
 from pipeline.records import DeadLetter, FrameId, Gap
 from pipeline.stages.contract import Emit, Output
-from pipeline.topology import CAPTURE, DEAD_LETTERS, DETECT, FRAMES, GAPS, Deployment, Node
+from pipeline.topology import DEAD_LETTERS, DETECT, FRAMES, GAPS, Deployment, Node
 from tests.pipeline.examples import NOON, frame, received
 
 
@@ -227,12 +227,6 @@ async def test_without_a_suspect_partitions_do_not_wait_for_each_other(path: Pat
         assert (await anext(other)).next_offset == 1
         for work in (one, other):
             assert await anext(work, None) is None
-
-
-def test_a_stage_that_reads_nothing_has_no_desk(path: Path) -> None:
-    assert desk(path, Counting()).reads is FRAMES
-    with pytest.raises(ValueError, match="stage capture reads no topic"):
-        _ = desk(path, Counting(node=CAPTURE)).reads
 
 
 async def test_a_stage_that_replays_nothing_begins_anew(path: Path) -> None:

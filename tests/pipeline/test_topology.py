@@ -3,9 +3,11 @@
 import pytest
 
 from pipeline.topology import (
+    CAPTURE,
     COMMANDS,
     DAY,
     DEAD_LETTERS,
+    DETECT,
     FRAMES,
     IDENTIFICATIONS,
     MINUTE,
@@ -38,9 +40,15 @@ def test_every_topic_has_a_writer(topic: Topic) -> None:
 
 @pytest.mark.parametrize("node", STAGES.values(), ids=named)
 def test_every_stage_has_partitioned_work_and_a_place_for_what_can_never_work(node: Node) -> None:
-    assert node.reads is not None
+    assert node.input is node.reads
     assert DEAD_LETTERS in node.writes
     assert node.shell in ("worker", "keeper")
+
+
+def test_a_node_that_reads_nothing_has_no_input() -> None:
+    assert DETECT.input is FRAMES
+    with pytest.raises(ValueError, match="capture reads no topic"):
+        _ = CAPTURE.input
 
 
 @pytest.mark.parametrize("node", NODES, ids=named)

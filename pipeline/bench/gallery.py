@@ -1,0 +1,104 @@
+"""Fills a benchmark's gallery: with drawn templates, which resemble nobody, or with persons from photos."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from pipeline import wiring
+from pipeline.bench.deployment import Deployed
+from pipeline.operations import Refused, collections, persons
+from pipeline.operations.client import Client
+from pipeline.operations.photos import Choice, Portrait, portrait
+from pipeline.operations.waiting import enrolled
+from pipeline.records import Box, Collection
+from pipeline.topology import ENROL
+from pipeline.wiring import galleries
+from pipeline.wiring.asking import ModelPortraitist
+
+FACES_EACH = 10
+AT_ONCE = 16
+INDEX_SECONDS = 300.0
+SAME = 0.999
+
+
+async def ensured(client: Client, model: str) -> Collection:
+    """The default collection, for templates of this model."""
+    return await collections.ensure(client, collections.DEFAULT, model=model, request_id=client.new_id())
+
+
+async def enrol(client: Client, model: str, name: str, portraits: Iterable[Portrait]) -> str:
+    """One person of the default collection; the personId."""
+    return await persons.add(
+        client, collections.DEFAULT, name, list(portraits), model=model, request_id=client.new_id()
+    )
+
+
+def drawn(count: int, dimension: int, random: np.random.Generator) -> list[Portrait]:
+    """Portraits with templates of unit length in directions drawn at random."""
+    vectors = random.standard_normal((count, dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return [Portrait(Box(0, 0, 100, 100), 1.0, vector) for vector in vectors]
+
+
+async def filled(deployment: Deployed, client: Client, templates: int, random: np.random.Generator) -> None:
+    """Bring the default collection to `templates` templates, ten for a person, and wait until they are indexed."""
+    model = deployment.settings.models.pack
+    await ensured(client, model)
+    dimension = wiring.catalogue().pack(model).dimension
+    wanted = (templates - len(client.tables.live.templates)) // FACES_EACH
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one() -> None:
+        async with room:
+            await enrol(client, model, "drawn", drawn(FACES_EACH, dimension, random))
+
+    await asyncio.gather(*(one() for _ in range(wanted)))
+    await indexed(deployment, client)
+
+
+async def indexed(deployment: Deployed, client: Client) -> None:
+    """Wait until every template of the default collection can be found."""
+    settings = deployment.settings
+    plan = settings.deployment()
+    with closing(wiring.admin(settings, deployment.home)) as admin:
+        await enrolled(client, admin, plan.group(ENROL), collections.DEFAULT, plan, timeout=INDEX_SECONDS)
+
+
+async def from_photos(
+    deployment: Deployed, client: Client, photos: Mapping[str, Sequence[Path]]
+) -> dict[str, tuple[str, Path]]:
+    """Enrol each person from the first photo that is accepted: personId and photo, by name."""
+    models = ModelPortraitist(await asyncio.to_thread(wiring.face_models, deployment.settings))
+    await ensured(client, models.model)
+    enrolled = {}
+    for name, files in photos.items():
+        photo, found = await asyncio.to_thread(_accepted, models, files)
+        enrolled[name] = await enrol(client, models.model, name, [found]), photo
+    await indexed(deployment, client)
+    return enrolled
+
+
+def _accepted(models: ModelPortraitist, files: Sequence[Path]) -> tuple[Path, Portrait]:
+    reasons = []
+    for photo in files:
+        try:
+            return photo, portrait(str(photo), photo.read_bytes(), models, Choice())
+        except Refused as refusal:
+            reasons.append(str(refusal))
+    raise Refused("; ".join(reasons))
+
+
+@contextmanager
+def index(deployment: Deployed, collection: Collection) -> Iterator[Callable[[Portrait], bool]]:
+    """A function that says whether a search of the index finds this very template; it blocks."""
+    place = galleries.place(collection.kind, collection.uid, collection.model)
+    with closing(wiring.milvus(deployment.settings, deployment.home)) as milvus:
+
+        def finds(wanted: Portrait) -> bool:
+            hits = milvus.search(place, wanted.template[None], collection.uid, 1)
+            return any(hit.similarity > SAME for hit in hits[0])
+
+        yield finds

@@ -1,0 +1,185 @@
+"""Both shells on a real Kafka, in processes that are killed, crash, join and leave: what each promises holds."""
+
+import asyncio
+import os
+import secrets
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from connectors.broker import EmbeddedBroker
+from connectors.kafka import KafkaAccess
+from connectors.kafka_admin import KafkaAdmin
+from pipeline.changes import Put
+from pipeline.codec import encode
+from pipeline.topology import FACES
+from tests.pipeline.conftest import Cluster, fresh_cluster
+from tests.pipeline.echo import face
+from tests.pipeline.echo_process import Stand, ended, numbered, stand
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(300)]
+
+SHELLS = ("keeper", "worker")
+KILLS = 5
+BUG = 70
+
+
+@pytest.fixture(params=SHELLS)
+async def echo(request: pytest.FixtureRequest, cluster: Cluster, tmp_path: Path) -> AsyncIterator[Stand]:
+    """A stand of each shell."""
+    async with stand(request.param, cluster, tmp_path) as made:
+        yield made
+
+
+async def test_a_stage_killed_at_random_points_loses_nothing(echo: Stand) -> None:
+    names = numbered(KILLS * 400)
+    for life in range(KILLS):
+        await echo.feed(names[life * 400 : (life + 1) * 400])
+        process = await echo.start()
+        heard = len(echo.ear.told)
+        await echo.ear.until(lambda before=heard: len(echo.ear.told) > before)  # type: ignore[misc]
+        await asyncio.sleep(secrets.SystemRandom().uniform(0, 0.3))
+        process.kill()
+        assert await ended(process) == -signal.SIGKILL
+    process = await echo.start()
+    await echo.ear.until_told(names)
+    await _left(process)
+    await _everything_was_told(echo, names)
+
+
+async def test_a_second_instance_that_joins_and_leaves_loses_nothing(echo: Stand) -> None:
+    names = numbered(20_000)
+    feeding = asyncio.create_task(echo.feed(names, pause=0.02))
+    first = await echo.start("0")
+    await echo.ear.until(lambda: _told_by(echo, "0") > 0)
+    for leave in (signal.SIGTERM, signal.SIGKILL):
+        before = _told_by(echo, "1")
+        second = await echo.start("1")
+        await echo.ear.until(lambda least=before: _told_by(echo, "1") > least)  # type: ignore[misc]
+        second.send_signal(leave)
+        await ended(second)
+    await feeding
+    await echo.ear.until_told(names)
+    await _left(first)
+    await _everything_was_told(echo, names)
+
+
+async def test_an_exception_ends_the_process_before_anything_is_acknowledged(echo: Stand) -> None:
+    await echo.feed(["bug", "fine"], partition=1)
+    assert await ended(await echo.start()) == BUG
+    await echo.ear.all_there_is()
+    assert echo.ear.told == {}
+    assert await _committed(echo) in ({}, {1: 0})
+
+
+async def test_a_record_that_kills_its_process_is_condemned_alone(echo: Stand) -> None:
+    around = numbered(40)
+    await echo.feed([*around[:13], "poison-0", *around[13:15], "poison-1", *around[15:30]], partition=2)
+    await echo.feed(around[30:], partition=0)
+    ends = await echo.keep_up(lambda: len(echo.ear.letters) >= 2 and len(echo.ear.told) >= len(around))
+    assert set(ends) == {-signal.SIGKILL}
+    # The two may die together once, in one batch; from then on each dies alone.
+    assert 5 <= len(ends) <= 6, ends
+    assert sorted((letter.partition, letter.offset, letter.attempts) for letter in echo.ear.letters) == [
+        (2, 13, 3),
+        (2, 16, 3),
+    ]
+    assert set(echo.ear.told) == set(around)
+    await _left(echo.living[-1])
+    await _everything_was_told(echo, around, letters=2)
+
+
+async def test_what_cannot_be_read_goes_to_dead_letters_and_the_stage_goes_on(echo: Stand) -> None:
+    good = encode(FACES, Put("good", face("good")))
+    assert good.value is not None
+    version = [("faceline-schema", b"1")]
+    process = await echo.start()
+    broken = await echo.put_raw(
+        3,
+        (b"garbage", os.urandom(200), version),
+        (b"text", b'{"face_id": 1}', version),
+        (b"empty", b"", version),
+        (b"\xff\xfe", good.value, version),
+        (b"oversized", b"x" * (FACES.max_bytes - 500), version),
+        (b"other", encode(FACES, Put("x", face("x"))).value[:-3], version),  # type: ignore[index]
+        (b"bare", good.value, []),
+        (b"newer", good.value, [("faceline-schema", b"2")]),
+        (b"odd", good.value, [("faceline-schema", b"\xffnine")]),
+    )
+    await echo.put_raw(3, (b"forgotten", None, version))
+    await echo.feed(["good"], partition=3)
+    await echo.ear.until(lambda: len(echo.ear.letters) >= len(broken) and "good" in echo.ear.told)
+    assert [(letter.topic, letter.partition, letter.offset) for letter in echo.ear.letters] == [
+        ("faces", 3, offset) for offset in broken
+    ]
+    assert "upgrade Faceline" in echo.ear.letters[7].error
+    assert process.returncode is None
+    assert list(echo.ear.told) == ["good"]
+
+
+async def test_the_state_is_replayed_after_a_death(echo: Stand) -> None:
+    names = numbered(90)
+    for life in range(3):
+        part = names[life * 30 : (life + 1) * 30]
+        await echo.feed(part, partition=1)
+        process = await echo.start()
+        await echo.ear.until_told(part)
+        await _left(process)
+    # A revision is how many faces the stage remembered: a life that began with nothing would count from one again.
+    assert [echo.ear.told[name][0].revision for name in (names[29], names[59], names[89])] == [30, 60, 90]
+
+
+@pytest.fixture
+async def own_broker(kafka_jars: Path, tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
+    """A Kafka that a test may kill."""
+    kafka = EmbeddedBroker(tmp_path / "kafka", kafka_jars)
+    await kafka.start()
+    yield kafka
+    await kafka.stop()
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+async def test_kafka_killed_under_load_loses_nothing(shell: str, own_broker: EmbeddedBroker, tmp_path: Path) -> None:
+    names = numbered(6_000)
+    cluster = fresh_cluster(KafkaAccess(own_broker.bootstrap))
+    async with stand(shell, cluster, tmp_path) as echo:
+        feeding = asyncio.create_task(echo.feed(names, pause=0.02))
+        keeping = asyncio.create_task(echo.keep_up(lambda: feeding.done() and len(echo.ear.told) == len(names), 120))
+        while len(echo.ear.told) < 500:
+            await asyncio.sleep(0.05)
+            assert not keeping.done(), keeping
+        assert own_broker.pid is not None
+        os.kill(own_broker.pid, signal.SIGKILL)
+        await own_broker.wait()
+        await own_broker.start()
+        await feeding
+        await keeping
+        await _left(echo.living[-1])
+        await _everything_was_told(echo, names)
+
+
+def _told_by(echo: Stand, instance: str) -> int:
+    return sum(telling.engine == instance for tellings in echo.ear.told.values() for telling in tellings)
+
+
+async def _left(process: asyncio.subprocess.Process) -> None:
+    process.terminate()
+    assert await ended(process) == 0
+
+
+async def _everything_was_told(echo: Stand, names: list[str], *, letters: int = 0) -> None:
+    await echo.ear.all_there_is()
+    assert len(echo.ear.letters) == letters, echo.ear.letters[:5]
+    assert set(echo.ear.told) == set(names)
+    if echo.shell == "keeper":
+        assert set(echo.ear.times) == {1}, echo.ear.times
+
+
+async def _committed(echo: Stand) -> dict[int, int]:
+    admin = KafkaAdmin(echo.cluster.access)
+    try:
+        return await asyncio.to_thread(admin.committed, echo.group, echo.cluster.deployment.name(FACES))
+    finally:
+        admin.close()
