@@ -7,7 +7,8 @@ Outputs and offsets go in one transaction. Any exception ends the process before
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -65,7 +66,6 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         self._group = desk.deployment.group(desk.stage.node)
         self._tables = tables
         self._owned: dict[int, Owned] = {}
-        self._generation = 0
         self._failure: Exception | None = None
         # A rebalance waits for the transaction in hand, and no transaction begins during a rebalance.
         self._at_work = asyncio.Lock()
@@ -87,17 +87,17 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._tables.stop()
 
     async def _turn(self) -> None:
-        if self._failure is not None:
-            raise self._failure
-        generation = self._generation
         batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._desk.stage.batch)
         changed = self._tables is not None and await self._tables.poll()
         async with self._at_work:
-            if generation == self._generation:
-                await asyncio.gather(*(self._take(tp.partition, records) for tp, records in batches.items()))
+            if self._failure is not None:
+                raise self._failure
+            # A batch from before a rebalance starts no later than where `_own` went on, and `_take` knows where.
+            mine = {tp.partition: records for tp, records in batches.items() if tp.partition in self._owned}
+            await asyncio.gather(*(self._take(partition, records) for partition, records in mine.items()))
             now = self._desk.clock()
             for partition, owned in self._owned.items():
-                if changed or partition in {tp.partition for tp in batches} or owned.due is None or owned.due <= now:
+                if changed or partition in mine or owned.due is None or owned.due <= now:
                     await self._tick(partition, owned, now)
 
     async def _take(self, partition: int, records: Sequence[Any]) -> None:
@@ -134,19 +134,22 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         self._meter.wrote(box, self._desk.clock())
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        async with self._at_work:
-            self._generation += 1
-            try:
-                await asyncio.gather(*(self._own(tp.partition) for tp in assigned))
-            except Exception as error:
-                # aiokafka would log it and go on as if the partitions were ours.
-                self._failure = error
-                raise
+        async with self._rebalancing():
+            await asyncio.gather(*(self._own(tp.partition) for tp in assigned))
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
-        async with self._at_work:
-            self._generation += 1
+        async with self._rebalancing():
             await self._release([tp.partition for tp in revoked])
+
+    @asynccontextmanager
+    async def _rebalancing(self) -> AsyncIterator[None]:
+        """Keeps what went wrong for the next turn: aiokafka would log it and go on as if the partitions were ours."""
+        async with self._at_work:
+            try:
+                yield
+            except Exception as error:
+                self._failure = error
+                raise
 
     async def _own(self, partition: int) -> None:
         producer = kafka.producer(self._access, transactional_id=f"{self._group}-{partition}")

@@ -46,8 +46,8 @@ def now() -> datetime:
 async def run_stage(settings: Settings, home: Home, name: str, instance: str) -> int:
     """Run a stage until SIGTERM or SIGINT; HomeError when this instance runs already."""
     process = name if instance == PLAIN_INSTANCE else f"{name}-{instance}"
-    attempts = Attempts(home.state / f"{process}.attempts")
     with _alone(home, process):
+        attempts = Attempts(home.state / f"{process}.attempts")
         stop = _asked_to_end()
         metrics = Metrics(process)
         meter = Meter(metrics, name, STAGES[name].input.name)
@@ -150,7 +150,7 @@ async def _until_stopped(work: Coroutine[Any, Any, int | None], stop: asyncio.Ev
     try:
         await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
         # A stage that waits for an absent service never ends by itself; what it has in hand is read again.
-        return await asyncio.wait_for(working, GRACE_S if stop.is_set() else None) or 0
+        code = await asyncio.wait_for(working, GRACE_S if stop.is_set() else None) or 0
     except TimeoutError:
         acquit()
         _end(0)
@@ -162,6 +162,9 @@ async def _until_stopped(work: Coroutine[Any, Any, int | None], stop: asyncio.Ev
     except Exception:
         log.exception("ending before anything is acknowledged")
         _end(BUG)
+    else:
+        acquit()
+        return code
     finally:
         stopping.cancel()
 

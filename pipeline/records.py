@@ -37,9 +37,9 @@ class Box(msgspec.Struct, frozen=True, array_like=True):
 class FrameId(msgspec.Struct, frozen=True, array_like=True, order=True):
     """One sampled frame: the camera, the capture session (a UUID per connection) and the number within the session."""
 
-    camera: str
-    session: str
-    sequence: int
+    camera: Annotated[str, msgspec.Meta(max_length=63)]
+    session: Annotated[str, msgspec.Meta(max_length=36)]
+    sequence: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Watch(Record, frozen=True):

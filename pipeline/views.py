@@ -119,7 +119,9 @@ class LiveSet:
 
     def persons_of(self, uid: str) -> list[Person]:
         """The persons of a collection, in order of their creation."""
-        return sorted((self.persons[person] for person in self._members[uid]), key=lambda each: each.created)
+        return sorted(
+            (self.persons[person] for person in self._members[uid]), key=lambda each: (each.created, each.person_id)
+        )
 
     def count_of(self, uid: str) -> int:
         """How many persons a collection has."""

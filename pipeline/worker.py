@@ -8,8 +8,8 @@ exception end the process before the acknowledgement.
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from faust.types import TP
 
 from connectors import kafka
 from connectors.kafka import KafkaAccess
-from pipeline.codec import Received, Unusable, receive
+from pipeline.codec import receive
 from pipeline.desk import Desk
 from pipeline.meter import Meter
 from pipeline.outbox import KeyShredder, Outbox
@@ -44,6 +44,12 @@ class _Record:
     key: bytes | None
     value: bytes | None
     headers: Iterable[tuple[str, bytes]]
+
+
+def _record(event: Any) -> _Record:
+    message = event.message
+    headers = tuple((event.headers or {}).items())
+    return _Record(message.partition, message.offset, round(message.timestamp * 1000), event.key, event.value, headers)
 
 
 class Worker:
@@ -101,8 +107,8 @@ class Worker:
             consumer_auto_offset_reset="earliest",
             consumer_max_fetch_size=8 << 20,
             consumer_group_instance_id=instance,
-            broker_session_timeout=30,
-            broker_heartbeat_interval=3,
+            broker_session_timeout=kafka.SESSION_MS / 1000,
+            broker_heartbeat_interval=kafka.HEARTBEAT_MS / 1000,
             broker_commit_interval=0.5,
             stream_wait_empty=False,
             stream_buffer_maxsize=BUFFER.get(self._topic.name, BUFFER_OTHERS),
@@ -120,16 +126,14 @@ class Worker:
         app.on_partitions_revoked.connect(self._revoked)
         return app
 
-    async def _revoked(self, *told: Any, **_: Any) -> None:
-        for tp in told[-1]:
-            self._states.pop(tp.partition, None)
+    async def _revoked(self, *_: Any, **__: Any) -> None:
+        # All of them: a rebalance takes every partition back before it gives any, and a batch in work keeps the old.
+        self._states = {}
 
     async def _agent(self, stream: Any) -> None:
         try:
             async for events in stream.noack_take(self._desk.stage.batch, within=WITHIN_S):
                 await self._take(events)
-                for event in events:
-                    event.ack()
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -139,23 +143,28 @@ class Worker:
             await asyncio.Event().wait()
 
     async def _take(self, events: Iterable[Any]) -> None:
-        by_partition: dict[int, list[Received | Unusable]] = defaultdict(list)
+        by_partition: dict[int, list[Any]] = defaultdict(list)
         for event in events:
-            message = event.message
-            headers = tuple((event.headers or {}).items())
-            record = _Record(
-                message.partition, message.offset, round(message.timestamp * 1000), event.key, event.value, headers
-            )
-            by_partition[message.partition].append(receive(self._topic, record))
-        for partition, inputs in by_partition.items():
-            if partition not in self._states:
-                self._states[partition] = await self._desk.restored(partition)
-            work = self._desk.work(partition, self._states[partition], inputs)
-            async for portion in self._meter.timed(work, len(inputs)):
-                await self._publish(portion.outbox)
-                self._states[partition] = portion.state
-            end = self._app.consumer.highwater(TP(self._name, partition))
-            self._meter.lags(partition, end - inputs[-1].offset - 1)
+            by_partition[event.message.partition].append(event)
+        for partition, in_hand in by_partition.items():
+            await self._take_from(partition, in_hand)
+
+    async def _take_from(self, partition: int, events: Sequence[Any]) -> None:
+        states, waiting = self._states, deque(events)
+        if partition not in states:
+            states[partition] = await self._desk.restored(partition)
+        work = self._desk.work(partition, states[partition], [receive(self._topic, _record(each)) for each in events])
+        async for portion in self._meter.timed(work, len(events)):
+            await self._publish(portion.outbox)
+            states[partition] = portion.state
+            while waiting and waiting[0].message.offset < portion.next_offset:
+                waiting.popleft().ack()
+            if portion.outbox.dead_letters:
+                # It may have cost three lives, which nobody pays twice. A commit that finds another one under way
+                # does no more than wait for it.
+                await self._app.consumer.commit() or await self._app.consumer.commit()
+        end = self._app.consumer.highwater(TP(self._name, partition))
+        self._meter.lags(partition, end - events[-1].message.offset - 1)
 
     async def _publish(self, box: Outbox) -> None:
         if box.kids or box.expired_at:

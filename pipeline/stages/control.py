@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pipeline.changes import Change, Put, Tombstone
 from pipeline.codec import Received, Unusable
@@ -24,6 +24,10 @@ from pipeline.views import LiveSet
 
 # Limits of the Face service, https://learn.microsoft.com/azure/ai-services/computer-vision/ (face-contract).
 FACES_PER_PERSON = 248
+# As long as `operations` keeps them.
+REMEMBERED = timedelta(hours=48)
+SWEEP = timedelta(hours=1)
+CODE = {"persongroup": "PersonGroup", "largepersongroup": "LargePersonGroup"}
 PERSONS_PER_COLLECTION = {"persongroup": 1_000, "largepersongroup": 1_000_000}
 
 
@@ -33,7 +37,7 @@ class Tables:
 
     live: LiveSet = field(default_factory=LiveSet)
     faces: dict[str, set[str]] = field(default_factory=dict)
-    outcomes: set[str] = field(default_factory=set)
+    outcomes: dict[str, datetime] = field(default_factory=dict)
 
 
 class _RefusedError(Exception):
@@ -69,9 +73,9 @@ class Control:
     def replay(self, state: Tables, received: Received) -> Tables:
         if received.topic is OPERATIONS:
             if isinstance(received.change, Put):
-                state.outcomes.add(received.change.key)
+                state.outcomes[received.change.key] = received.change.value.finished
             else:
-                state.outcomes.discard(received.change.key)
+                state.outcomes.pop(received.change.key, None)
         else:
             _learn(state, received.topic, received.change)
         return state
@@ -87,7 +91,7 @@ class Control:
             if command.operation_id in state.outcomes:
                 continue
             outputs += self._carry_out(state, command, now)
-            state.outcomes.add(command.operation_id)
+            state.outcomes[command.operation_id] = now
         return state, outputs
 
     def _carry_out(self, state: Tables, command: AnyCommand, now: datetime) -> list[Output]:
@@ -117,7 +121,10 @@ class Control:
         return [*outputs, Emit(OPERATIONS, Put(command.operation_id, outcome))]
 
     def tick(self, state: Tables, now: datetime) -> tuple[Tables, list[Output], datetime | None]:
-        return state, [], None
+        old = [operation for operation, finished in state.outcomes.items() if finished <= now - REMEMBERED]
+        for operation in old:
+            del state.outcomes[operation]
+        return state, [], now + SWEEP
 
 
 def _learn(state: Tables, topic: Topic, change: Change[object]) -> None:
@@ -138,7 +145,7 @@ def _consequence(state: Tables, command: AnyCommand) -> _Consequence:
             if command.scope != f"{collection.kind}/{collection.id}":
                 raise _RefusedError("BadArgument", f"the collection's kind and id are not {command.scope}")
             if state.live.collection_of(command.scope) is not None:
-                raise _RefusedError("LargePersonGroupExists", f"a collection {command.scope} exists already")
+                raise _RefusedError(f"{CODE[collection.kind]}Exists", f"a collection {command.scope} exists already")
             return _Consequence([(COLLECTIONS, Put(collection.uid, collection))], collection.uid)
         case DeleteCollection():
             return _forget_collection(state, command.scope)
@@ -190,10 +197,15 @@ def _check_templates(state: Tables, person: Person, templates: Sequence[Template
             raise _RefusedError("BadArgument", "the template is not sealed with its person's key")
 
 
+def _no_collection(scope: str) -> _RefusedError:
+    code = f"{CODE.get(scope.partition('/')[0], 'LargePersonGroup')}NotFound"
+    return _RefusedError(code, f"there is no collection {scope}")
+
+
 def _add_person(state: Tables, scope: str, person: Person, templates: Sequence[Template]) -> _Consequence:
     collection = state.live.collection_of(scope)
     if collection is None or collection.uid != person.collection:
-        raise _RefusedError("LargePersonGroupNotFound", f"there is no collection {scope}")
+        raise _no_collection(scope)
     if person.person_id in state.live.persons:
         raise _RefusedError("PersonExists", f"a person {person.person_id} exists already")
     most = PERSONS_PER_COLLECTION[collection.kind]
@@ -221,7 +233,7 @@ def _forget_person(state: Tables, person: Person) -> _Consequence:
 def _forget_collection(state: Tables, scope: str) -> _Consequence:
     collection = state.live.collection_of(scope)
     if collection is None:
-        raise _RefusedError("LargePersonGroupNotFound", f"there is no collection {scope}")
+        raise _no_collection(scope)
     persons = state.live.persons_of(collection.uid)
     changes: list[tuple[Topic, Change[object]]] = [(COLLECTIONS, Tombstone(collection.uid))]
     for person in persons:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
 from pipeline.ranges import Ranges, add
-from pipeline.records import Face, Frame, Gap, Ledger, Shot
+from pipeline.records import Face, Frame, FrameId, Gap, Ledger, Shot
 from pipeline.stages.contract import Emit, Output
 from pipeline.stages.tracks import Continuity, Sighting, Thumbnail, Track, TrackPolicy, advance
 from pipeline.topology import DETECT, FACES, GAPS, LEDGER, Node
@@ -109,16 +109,15 @@ class Detect:
             match each:
                 case Unusable():
                     outputs.append(each)
+                    if each.frame is not None:
+                        _pass_over(state, each.frame)
                 case Seen(frame=frame):
-                    camera, session = frame.id.camera, frame.id.session
-                    sessions = state.get(camera, ())
-                    known = (before for before in sessions if before.session == session)
-                    before = next(known, CameraState(session))
+                    before = _session(state, frame.id)
                     outputs += _missing(before, frame)
                     after, faces = self._watch(before, each)
                     outputs += faces
-                    state[camera] = _with(sessions, after)
-                    touched[camera, session] = after
+                    state[frame.id.camera] = _with(state.get(frame.id.camera, ()), after)
+                    touched[frame.id.camera, frame.id.session] = after
         outputs += [_ledger(camera, after) for (camera, _), after in touched.items()]
         return state, outputs
 
@@ -155,6 +154,18 @@ class Detect:
             quality=best.quality,
             shot=Shot(frame=best.frame, track_id=track.track_id, revision=track.revision, watch=frame.watch),
         )
+
+
+def _session(state: State, frame: FrameId) -> CameraState:
+    known = (each for each in state.get(frame.camera, ()) if each.session == frame.session)
+    return next(known, CameraState(frame.session))
+
+
+def _pass_over(state: State, frame: FrameId) -> None:
+    """A frame that is a dead letter is accounted for, and no gap."""
+    before = _session(state, frame)
+    if frame.sequence == before.last + 1:
+        state[frame.camera] = _with(state.get(frame.camera, ()), replace(before, last=frame.sequence))
 
 
 def _with(sessions: tuple[CameraState, ...], newest: CameraState) -> tuple[CameraState, ...]:

@@ -123,13 +123,20 @@ class Identify:
                 state.publish(track, Passage(told.person_id, told.revision, told.expires))
         return state
 
-    def prepare(self, inputs: Sequence[Received]) -> list[Probe]:
-        faces = [each.change.value for each in inputs if isinstance(each.change, Put)]
-        opened = [
-            _Opened(face, face.shot, vector)
-            for face in faces
-            if face.shot is not None and (vector := self.open_template(face)) is not None
-        ]
+    def prepare(self, inputs: Sequence[Received]) -> list[Probe | Unusable]:
+        opened: list[_Opened] = []
+        unusable: list[Unusable] = []
+        for each in inputs:
+            face: Face | None = each.change.value if isinstance(each.change, Put) else None
+            if face is None or face.shot is None:
+                continue
+            if face.model not in self.thresholds:
+                unusable.append(Unusable(each.topic, each.partition, each.offset, "no such model", face.shot.frame))
+            elif (vector := self.open_template(face)) is not None:
+                opened.append(_Opened(face, face.shot, vector))
+        return [*unusable, *self._proposed(opened)]
+
+    def _proposed(self, opened: Sequence[_Opened]) -> list[Probe]:
         proposals: dict[str, list[tuple[str, Candidate]]] = {each.face.face_id: [] for each in opened}
         for uid, members in self._searches(opened).items():
             collection = self.live.collections.get(uid)
@@ -152,9 +159,14 @@ class Identify:
                     searches[collection.uid].append(each)
         return searches
 
-    def step(self, state: Known, prepared: Sequence[Probe], now: datetime) -> tuple[Known, list[Output | Unusable]]:
+    def step(
+        self, state: Known, prepared: Sequence[Probe | Unusable], now: datetime
+    ) -> tuple[Known, list[Output | Unusable]]:
         outputs: list[Output | Unusable] = []
         for probe in prepared:
+            if isinstance(probe, Unusable):
+                outputs.append(probe)
+                continue
             track = probe.shot.track_id
             before = state.passages.get(track)
             if probe.face.expires <= now or (before is not None and before.revision > probe.shot.revision):

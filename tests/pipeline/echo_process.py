@@ -115,6 +115,15 @@ class Stand:
         finally:
             await producer.stop()
 
+    async def feed_until(self, enough: asyncio.Event) -> list[str]:
+        """Publish some 500 faces a second, until it is enough; returns their names."""
+        names: list[str] = []
+        while not enough.is_set():
+            more = [f"face-{len(names) + number:05}" for number in range(100)]
+            await self.feed(more, pause=0.02)
+            names += more
+        return names
+
     async def put_raw(
         self, partition: int, *records: tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
     ) -> list[int]:

@@ -73,6 +73,8 @@ def strategy(kind: msgspec.inspect.Type, outward: bool) -> st.SearchStrategy[Any
             return st.lists(strategy(item, outward), max_size=3).map(tuple)
         case msgspec.inspect.LiteralType(values=values):
             return st.sampled_from(values)
+        case msgspec.inspect.IntType(ge=int(least)):
+            return st.integers(least, (1 << 63) - 1)
         case msgspec.inspect.FloatType():
             return st.floats(allow_nan=False, allow_infinity=not outward)
         case _:

@@ -50,8 +50,8 @@ async def test_a_stage_killed_at_random_points_loses_nothing(echo: Stand) -> Non
 
 
 async def test_a_second_instance_that_joins_and_leaves_loses_nothing(echo: Stand) -> None:
-    names = numbered(20_000)
-    feeding = asyncio.create_task(echo.feed(names, pause=0.02))
+    enough = asyncio.Event()
+    feeding = asyncio.create_task(echo.feed_until(enough))
     first = await echo.start("0")
     await echo.ear.until(lambda: _told_by(echo, "0") > 0)
     for leave in (signal.SIGTERM, signal.SIGKILL):
@@ -60,7 +60,8 @@ async def test_a_second_instance_that_joins_and_leaves_loses_nothing(echo: Stand
         await echo.ear.until(lambda least=before: _told_by(echo, "1") > least)  # type: ignore[misc]
         second.send_signal(leave)
         await ended(second)
-    await feeding
+    enough.set()
+    names = await feeding
     await echo.ear.until_told(names)
     await _left(first)
     await _everything_was_told(echo, names)

@@ -28,7 +28,7 @@ from pipeline.records import (
 )
 from pipeline.stages import control
 from pipeline.stages.contract import DestroyKeys, Emit, Output
-from pipeline.stages.control import FACES_PER_PERSON, Control, Tables
+from pipeline.stages.control import FACES_PER_PERSON, REMEMBERED, Control, Tables
 from pipeline.topology import COLLECTIONS, COMMANDS, CONTROL, OPERATIONS, PERSONS, TEMPLATES, Topic
 from tests.pipeline.examples import NOON, collection, person, received, template
 
@@ -271,7 +271,7 @@ REFUSED: dict[str, tuple[AnyCommand, str, str]] = {
     ),
     "no collection less": (
         delete_collection("persongroup/people"),
-        "LargePersonGroupNotFound",
+        "PersonGroupNotFound",
         "there is no collection persongroup/people",
     ),
 }
@@ -345,9 +345,15 @@ def test_a_tombstone_among_the_commands_asks_for_nothing() -> None:
     assert STAGE.prepare([received(COMMANDS, Tombstone(PEOPLE))]) == []
 
 
-def test_time_alone_changes_nothing() -> None:
+def test_time_alone_writes_nothing_and_ages_the_outcomes() -> None:
     assert STAGE.node is CONTROL
-    assert STAGE.tick(enrolled(), NOON)[1:] == ([], None)
+    state, outputs = STAGE.begin(), []
+    state, outputs = STAGE.step(state, [add_collection(collection())], NOON)
+    assert outputs
+    state, caused, due = STAGE.tick(state, NOON)
+    assert (caused, len(state.outcomes)) == ([], 1)
+    assert due is not None
+    assert not STAGE.tick(state, NOON + REMEMBERED)[0].outcomes
 
 
 # --- any history, against a model of dicts ---------------------------------------------------------------------------

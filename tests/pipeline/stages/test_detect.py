@@ -280,8 +280,14 @@ def test_a_frame_that_cannot_be_seen_is_a_dead_letter_that_names_it() -> None:
 
 def test_a_step_of_nothing_but_flaws_says_nothing_of_the_ledger() -> None:
     stage = detect(Passer(flawed=frozenset({0})))
-    state, outputs = stepped(stage, stage.begin(), *frames([0]))
-    assert ([type(each) for each in outputs], state) == ([Unusable], {})
+    _, outputs = stepped(stage, stage.begin(), *frames([0]))
+    assert [type(each) for each in outputs] == [Unusable]
+
+
+def test_a_dead_letter_is_accounted_for_and_no_gap() -> None:
+    stage = detect(Passer(flawed=frozenset({1})))
+    _, outputs = stepped(stage, stage.begin(), *frames([0, 1, 2]))
+    assert not [each for each in outputs if isinstance(each, Emit) and each.topic is GAPS]
 
 
 def test_a_tombstone_among_the_frames_is_nothing_to_look_at() -> None:
