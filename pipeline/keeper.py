@@ -23,9 +23,9 @@ from aiokafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 from connectors import kafka
 from connectors.kafka import KafkaAccess
 from pipeline.codec import receive
-from pipeline.desk import Desk
-from pipeline.meter import Meter
-from pipeline.outbox import KeyShredder, Outbox, outbox
+from pipeline.shell.desk import Desk
+from pipeline.shell.meter import Meter
+from pipeline.shell.outbox import KeyShredder, Outbox, outbox
 from pipeline.stages.contract import KeptStage, Output
 from pipeline.views import Follower
 

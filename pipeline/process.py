@@ -17,14 +17,15 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from connectors import ServiceUnavailable, kafka
-from pipeline import capture, wiring
-from pipeline.attempts import Attempts
-from pipeline.desk import Desk
+from pipeline import wiring
+from pipeline.capture import connections
 from pipeline.home import Home, HomeError
 from pipeline.keeper import Keeper
-from pipeline.meter import Meter
 from pipeline.metrics import Metrics, serve
 from pipeline.settings import Camera, Settings
+from pipeline.shell.attempts import Attempts
+from pipeline.shell.desk import Desk
+from pipeline.shell.meter import Meter
 from pipeline.stages.contract import KeptStage, Stage
 from pipeline.topology import DETECT, STAGES, Node
 from pipeline.views import Follower, LiveSet
@@ -65,7 +66,7 @@ async def run_capture(settings: Settings, home: Home, camera: Camera) -> int:
         stop = _asked_to_end()
         metrics = Metrics(process)
         await _announced(settings, home, process, metrics, lambda: None)
-        reading = capture.run(
+        reading = connections.run(
             camera,
             access=wiring.kafka_access(settings, home),
             deployment=deployment,

@@ -85,8 +85,8 @@ class Face(Record, frozen=True):
     shot: Shot | None = None
 
 
-class Identification(Record, frozen=True):
-    """Who passed: one per track, the newest revision. Names nobody by name; `person_id` is what the API resolves."""
+class Identification(Record, frozen=True, rename="camel"):
+    """Who passed: one per track, the newest revision. Names nobody by name; `personId` is what the API resolves."""
 
     track_id: str
     revision: int

@@ -20,9 +20,9 @@ from faust.types import TP
 from connectors import kafka
 from connectors.kafka import KafkaAccess
 from pipeline.codec import receive
-from pipeline.desk import Desk
-from pipeline.meter import Meter
-from pipeline.outbox import KeyShredder, Outbox
+from pipeline.shell.desk import Desk
+from pipeline.shell.meter import Meter
+from pipeline.shell.outbox import KeyShredder, Outbox
 from pipeline.stages.contract import Stage
 
 log = logging.getLogger(__name__)
@@ -163,8 +163,10 @@ class Worker:
                 # It may have cost three lives, which nobody pays twice. A commit that finds another one under way
                 # does no more than wait for it.
                 await self._app.consumer.commit() or await self._app.consumer.commit()
-        end = self._app.consumer.highwater(TP(self._name, partition))
-        self._meter.lags(partition, end - events[-1].message.offset - 1)
+        # After a rebalance the partition may be somebody else's, and asking for its end is then an error.
+        end = self._app.consumer.highwater(TP(self._name, partition)) if states is self._states else None
+        if end is not None:
+            self._meter.lags(partition, end - events[-1].message.offset - 1)
 
     async def _publish(self, box: Outbox) -> None:
         if box.kids or box.expired_at:

@@ -15,12 +15,12 @@ from pipeline import wiring
 from pipeline.balance import Books, balances, read_books
 from pipeline.bench import Bench
 from pipeline.home import Home
-from pipeline.machine import capture_name, machine
+from pipeline.machine.programs import capture_name, machine
+from pipeline.machine.supervised import Program
+from pipeline.machine.supervisor import Supervisor
 from pipeline.operations import Unanswered
 from pipeline.operations.client import Client
 from pipeline.settings import FILE, Settings, load
-from pipeline.supervised import Program
-from pipeline.supervisor import Supervisor
 from pipeline.topology import STAGES
 from pipeline.wiring.asking import client, reader
 

@@ -15,8 +15,8 @@ from pipeline.bench.audit import Audit, audited
 from pipeline.bench.clips import alternating
 from pipeline.bench.deployment import LOOK_SECONDS, Deployed, deployed, until
 from pipeline.bench.gallery import drawn, enrol, ensured, filled, index
+from pipeline.machine.supervisor import KAFKA
 from pipeline.operations.client import Client
-from pipeline.supervisor import KAFKA
 from pipeline.topology import FACES, IDENTIFICATIONS, LEDGER, OPERATIONS, STAGES
 
 NAME = "kills"

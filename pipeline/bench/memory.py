@@ -12,7 +12,7 @@ from pipeline.bench.audit import audited
 from pipeline.bench.clips import alternating
 from pipeline.bench.deployment import deployed, until
 from pipeline.bench.gallery import filled
-from pipeline.machine import capture_name
+from pipeline.machine.programs import capture_name
 from pipeline.topology import IDENTIFICATIONS
 
 NAME = "memory"

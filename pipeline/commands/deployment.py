@@ -19,7 +19,7 @@ from pipeline.commands import Invocation, invocation
 from pipeline.commands.status import as_json, as_table, observed
 from pipeline.home import Home, HomeError, Running
 from pipeline.settings import FILE
-from pipeline.settings_template import template
+from pipeline.settings.template import template
 
 app = typer.Typer()
 console = Console(highlight=False)
@@ -61,7 +61,7 @@ def up(
 
 
 async def _until_asked(call: Invocation) -> int:
-    from pipeline.supervisor import Supervisor  # here, because it loads every engine
+    from pipeline.machine.supervisor import Supervisor  # here, because it loads every engine
 
     _cancelled_once_by_signals()
     try:

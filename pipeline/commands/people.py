@@ -10,8 +10,9 @@ from rich.table import Table
 
 from pipeline.commands import Invocation, invocation
 from pipeline.commands.asking import asking
-from pipeline.commands.enrolment import Enrolment, Outcome, from_folder, one
+from pipeline.commands.enrolment import Enrolment, Outcome
 from pipeline.operations import Refused, collections, persons
+from pipeline.operations.album import from_folder, one
 from pipeline.operations.photos import Choice
 from pipeline.records import Box
 

@@ -13,7 +13,7 @@ from pipeline.codec import Received
 from pipeline.commands import Invocation, invocation
 from pipeline.commands.asking import asking
 from pipeline.operations.client import Client
-from pipeline.operations.watch import identifications
+from pipeline.operations.watch import identifications, latency_ms, name_of
 from pipeline.records import Identification
 
 app = typer.Typer()
@@ -49,17 +49,6 @@ async def _watch(call: Invocation, as_json: bool, from_beginning: bool) -> None:
                 typer.echo(json.dumps(as_object(client, received)))
             else:
                 console.print(as_line(client, received), soft_wrap=True, markup=False)
-
-
-def name_of(client: Client, told: Identification) -> str | None:
-    """The name of the person who was identified; None for an unknown, and for one who is forgotten meanwhile."""
-    person = None if told.person_id is None else client.tables.live.persons.get(told.person_id)
-    return None if person is None else client.name_of(person)
-
-
-def latency_ms(received: Received, told: Identification) -> float:
-    """From the moment the picture was taken to the moment the broker had the identification."""
-    return (received.appended_at - told.captured_at).total_seconds() * 1000
 
 
 def as_object(client: Client, received: Received) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
 
 from pipeline.codec import Received, Unusable, receive
+from pipeline.operations.client import Client
+from pipeline.records import Identification
 from pipeline.topology import IDENTIFICATIONS, Deployment
 
 log = logging.getLogger(__name__)
@@ -35,3 +37,14 @@ async def identifications(
                     log.warning("skipped %s/%d at %d: %s", name, record.partition, record.offset, error)
     finally:
         await consumer.stop()
+
+
+def name_of(client: Client, told: Identification) -> str | None:
+    """The name of the person who was identified; None for an unknown, and for one who is forgotten meanwhile."""
+    person = None if told.person_id is None else client.tables.live.persons.get(told.person_id)
+    return None if person is None else client.name_of(person)
+
+
+def latency_ms(received: Received, told: Identification) -> float:
+    """From the moment the picture was taken to the moment the broker had the identification."""
+    return (received.appended_at - told.captured_at).total_seconds() * 1000

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from connectors.kafka import KafkaAccess
 from connectors.keystore import KeyStore
-from pipeline.capture import run
+from pipeline.capture.connections import run
 from pipeline.metrics import Metrics
-from pipeline.settings_camera import Camera
+from pipeline.settings.camera import Camera
 from pipeline.topology import Deployment
 
 

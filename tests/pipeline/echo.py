@@ -16,14 +16,14 @@ from typing import Any
 
 from connectors import kafka
 from connectors.kafka import KafkaAccess
-from pipeline.attempts import Attempts
 from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
-from pipeline.desk import Desk
 from pipeline.keeper import Keeper
-from pipeline.meter import Meter
 from pipeline.metrics import Metrics
 from pipeline.records import Box, Face, FrameId, Identification, Sealed, Shot, Watch
+from pipeline.shell.attempts import Attempts
+from pipeline.shell.desk import Desk
+from pipeline.shell.meter import Meter
 from pipeline.stages.contract import Emit, Output
 from pipeline.topology import FACES, IDENTIFICATIONS, IDENTIFY, Deployment, Node
 from pipeline.worker import Worker

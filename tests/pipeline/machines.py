@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pipeline.home import Home
-from pipeline.machine import Machine
+from pipeline.machine.programs import Machine
+from pipeline.machine.supervised import Program
+from pipeline.machine.supervisor import Supervisor
 from pipeline.settings import Settings
-from pipeline.supervised import Program
-from pipeline.supervisor import Supervisor
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(120)"]
 

@@ -347,8 +347,7 @@ def test_a_tombstone_among_the_commands_asks_for_nothing() -> None:
 
 def test_time_alone_writes_nothing_and_ages_the_outcomes() -> None:
     assert STAGE.node is CONTROL
-    state, outputs = STAGE.begin(), []
-    state, outputs = STAGE.step(state, [add_collection(collection())], NOON)
+    state, outputs = STAGE.step(STAGE.begin(), [add_collection(collection())], NOON)
     assert outputs
     state, caused, due = STAGE.tick(state, NOON)
     assert (caused, len(state.outcomes)) == ([], 1)

@@ -84,12 +84,20 @@ def passed(stage: Identify, *of: Face, state: Known | None = None, now: datetime
     return state, told(outputs)
 
 
+def probed(stage: Identify, inputs: Sequence[Received]) -> list[Probe]:
+    """What a batch without flaws becomes."""
+    prepared = stage.prepare(inputs)
+    probes = [each for each in prepared if isinstance(each, Probe)]
+    assert len(probes) == len(prepared)
+    return probes
+
+
 # --- prepare: what is asked of the gallery ---------------------------------------------------------------------------
 
 
 def test_one_search_serves_a_batch() -> None:
     stage = identify()
-    probes = stage.prepare(faces(face("f0"), face("f1", track="t1"), face("f2", track="t2")))
+    probes = probed(stage, faces(face("f0"), face("f1", track="t1"), face("f2", track="t2")))
     assert asked(stage) == [("u0", (3, 4), 5)]
     assert [[candidate for _, candidate in probe.proposals] for probe in probes] == [[P0, P1]] * 3
 
@@ -104,15 +112,22 @@ def test_faces_of_the_api_tombstones_and_closed_templates_are_not_probes() -> No
 def test_every_watched_collection_that_lives_is_searched_and_no_other() -> None:
     stage = identify(answers={"u0": [P0], "u1": [P1]})
     watch = Watch(collections=("largepersongroup/people", "largepersongroup/guests", "persongroup/people"))
-    (probe,) = stage.prepare(faces(face(watch=watch)))
+    (probe,) = probed(stage, faces(face(watch=watch)))
     assert sorted(uid for uid, _, _ in asked(stage)) == ["u0", "u1"]
     assert sorted(probe.proposals, key=lambda each: each[0]) == [("u0", P0), ("u1", P1)]
 
 
 def test_templates_of_different_models_never_meet() -> None:
     stage = identify()
-    (probe,) = stage.prepare(faces(face(model="other")))
+    (probe,) = probed(stage, faces(face(model="other")))
     assert (asked(stage), probe.proposals) == ([], [])
+
+
+def test_a_face_of_a_model_that_nobody_knows_is_a_dead_letter_and_is_never_opened() -> None:
+    stage = identify()
+    (flaw,) = stage.prepare(faces(face(model="unheard-of")))
+    assert isinstance(flaw, Unusable)
+    assert flaw.error == "no such model"
 
 
 # --- decide: the whole policy ----------------------------------------------------------------------------------------

@@ -14,17 +14,17 @@ from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin
 from connectors.keystore import KeyStore
 from pipeline import codec, contract
-from pipeline.attempts import Attempts
 from pipeline.changes import Change, Put, Tombstone
-from pipeline.desk import Desk
 from pipeline.keeper import Keeper
-from pipeline.meter import Meter
 from pipeline.metrics import Metrics
 from pipeline.operations import Unanswered, collections, persons
 from pipeline.operations.photos import Portrait
 from pipeline.operations.waiting import enrolled
 from pipeline.operations.watch import identifications
 from pipeline.records import Box, Identification
+from pipeline.shell.attempts import Attempts
+from pipeline.shell.desk import Desk
+from pipeline.shell.meter import Meter
 from pipeline.stages.control import Control
 from pipeline.topology import COMMANDS, CONTROL, IDENTIFICATIONS, TEMPLATES, Deployment
 from pipeline.wiring.asking import client, reader

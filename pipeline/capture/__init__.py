@@ -1,0 +1,1 @@
+"""A camera's process: its connections, its sessions, its books, and when it holds back."""

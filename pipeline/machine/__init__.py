@@ -1,0 +1,1 @@
+"""All of one machine under one supervisor."""

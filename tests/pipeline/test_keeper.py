@@ -1,0 +1,53 @@
+"""The keeper's own promises: one owner per partition, and nothing done without the whole of its state."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from connectors import kafka
+from pipeline.topology import IDENTIFICATIONS
+from tests.pipeline.conftest import Cluster
+from tests.pipeline.echo_process import Stand, ended, numbered, stand
+
+pytestmark = pytest.mark.broker
+
+BUG = 70
+
+
+@pytest.fixture
+async def echo(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Stand]:
+    async with stand("keeper", cluster, tmp_path) as made:
+        yield made
+
+
+async def test_a_fenced_owner_publishes_nothing_more_and_ends(echo: Stand) -> None:
+    before, after = numbered(80)[:40], numbered(80)[40:]
+    process = await echo.start()
+    await echo.feed(before)
+    await echo.ear.until_told(before)
+    usurpers = [kafka.producer(echo.cluster.access, transactional_id=f"{echo.group}-{p}") for p in range(4)]
+    for usurper in usurpers:
+        await usurper.start()
+    await echo.feed(after)
+    assert await ended(process) == BUG
+    assert "ProducerFenced" in echo.last_words()
+    await echo.ear.all_there_is()
+    assert set(echo.ear.told) == set(before)
+    for usurper in usurpers:
+        await usurper.stop()
+    await echo.start()
+    await echo.ear.until_told(after)
+    await echo.ear.all_there_is()
+    assert set(echo.ear.times) == {1}
+
+
+async def test_a_state_that_cannot_be_replayed_ends_the_process(echo: Stand) -> None:
+    name = echo.cluster.deployment.name(IDENTIFICATIONS)
+    producer = kafka.producer(echo.cluster.access)
+    await producer.start()
+    await producer.send_and_wait(name, key=b"later", value=b"{}", partition=1, headers=[("faceline-schema", b"9")])
+    await producer.stop()
+    # No face is fed: it must not wait for one to find out.
+    assert await ended(await echo.start()) == BUG
+    assert "upgrade Faceline" in echo.last_words()
