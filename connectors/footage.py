@@ -100,12 +100,18 @@ def draw(scenes: Sequence[Scene], size: tuple[int, int], fps: int) -> Iterator[I
             yield picture
 
 
-def portraits() -> dict[str, Image]:
-    """The two public-domain portraits that scikit-image and matplotlib carry, by name; HxWx3 uint8 BGR.
+def stills() -> dict[str, Path]:
+    """The files of the two public-domain portraits that scikit-image and matplotlib carry, by name.
 
     ModuleNotFoundError when the extra "demo" is not installed.
     """
-    return {name: _portrait(package, file) for name, (package, file) in _PORTRAITS.items()}
+    return {name: _still(package, file) for name, (package, file) in _PORTRAITS.items()}
+
+
+def portraits() -> dict[str, Image]:
+    """The same two portraits as pictures, HxWx3 uint8 BGR."""
+    pictures = {name: cv2.imread(str(path)) for name, path in stills().items()}
+    return {name: picture.astype(np.uint8, copy=False) for name, picture in pictures.items() if picture is not None}
 
 
 def story(people: Mapping[str, Image]) -> tuple[Scene, ...]:
@@ -125,16 +131,16 @@ def story(people: Mapping[str, Image]) -> tuple[Scene, ...]:
     )
 
 
-def _portrait(package: str, file: str) -> Image:
+def _still(package: str, file: str) -> Path:
     # find_spec does not run the package: importing matplotlib only to learn its folder takes a second.
     spec = find_spec(package)
     folders = () if spec is None else spec.submodule_search_locations or ()
-    image = next((image for folder in folders if (image := cv2.imread(str(Path(folder) / file))) is not None), None)
-    if image is None:
+    path = next((path for folder in folders if (path := Path(folder) / file).is_file()), None)
+    if path is None:
         raise ModuleNotFoundError(
             f'{package}, which carries a portrait of the demo, is missing: pip install "faceline[demo]"'
         )
-    return image.astype(np.uint8, copy=False)
+    return path
 
 
 def _wall(size: tuple[int, int]) -> Image:

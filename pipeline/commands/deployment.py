@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from rich.console import Console
 from connectors import ServiceRefused
 from pipeline import logs
 from pipeline.commands import Invocation, invocation
+from pipeline.commands.interruption import cancelled_once_by_signals
 from pipeline.commands.status import as_json, as_table, observed
 from pipeline.home import Home, HomeError, Running
 from pipeline.settings import FILE
@@ -63,7 +63,7 @@ def up(
 async def _until_asked(call: Invocation) -> int:
     from pipeline.machine.supervisor import Supervisor  # here, because it loads every engine
 
-    _cancelled_once_by_signals()
+    cancelled_once_by_signals()
     try:
         async with Supervisor(call.home, call.settings, progress=_told) as running:
             console.print(f"running: Kafka {running.bootstrap}, Milvus {running.milvus_uri}; Ctrl-C ends it")
@@ -71,20 +71,6 @@ async def _until_asked(call: Invocation) -> int:
     except asyncio.CancelledError:
         console.print("ended")
     return 0
-
-
-def _cancelled_once_by_signals() -> None:
-    """The first SIGINT or SIGTERM cancels this task; more of them do not disturb the ending."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    asked: list[bool] = []
-
-    def end() -> None:
-        if task is not None and not asked:
-            asked.append(True)
-            task.cancel()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
 
 
 def _told(step: str, seconds: float) -> None:

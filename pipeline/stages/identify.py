@@ -169,7 +169,8 @@ class Identify:
                 continue
             track = probe.shot.track_id
             before = state.passages.get(track)
-            if probe.face.expires <= now or (before is not None and before.revision > probe.shot.revision):
+            # Faces come at least once: what detect published again after a crash is told already.
+            if probe.face.expires <= now or (before is not None and before.revision >= probe.shot.revision):
                 continue
             told = self.decide(probe, now)
             state.publish(track, Passage(told.person_id, told.revision, told.expires))

@@ -1,14 +1,14 @@
 """Builds each stage from its parts: the one `match` that knows them all."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from connectors.keystore import KeyStore
-from connectors.milvus import Milvus
 from models.catalogue import Catalogue
-from models.pack import FaceModels
 from pipeline.settings import Settings, SettingsError
 from pipeline.stages.contract import KeptStage, Stage
 from pipeline.stages.control import Control
@@ -19,8 +19,11 @@ from pipeline.stages.identify import Identify
 from pipeline.stages.tracks import TrackPolicy
 from pipeline.topology import STAGES
 from pipeline.views import LiveSet
-from pipeline.wiring.eye import ModelContinuity, ModelEye
-from pipeline.wiring.galleries import MilvusGallery, MilvusIndex, Templates
+
+# A stage that was killed is missed until its process has loaded again: each loads its own engines, where it is built.
+if TYPE_CHECKING:
+    from connectors.milvus import Milvus
+    from models.pack import FaceModels
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,14 @@ class Parts:
 
 def stage(name: str, parts: Parts, live: LiveSet) -> Stage[Any, Any] | KeptStage[Any, Any]:
     """The stage of that name; SettingsError naming the known ones when there is none."""
-    templates = Templates(parts.keys, parts.catalogue)
     match name:
         case "detect":
             return _detect(parts)
         case "identify":
-            own = {pack.name: pack.threshold for pack in parts.catalogue.packs}
+            return _identify(parts, live)
+        case "enrol":
+            return _enrol(parts)
+@@ own = {pack.name: pack.threshold for pack in parts.catalogue.packs}
             wanted = parts.settings.identify
             return Identify(
                 gallery=MilvusGallery(parts.milvus(), parts.catalogue),
