@@ -11,16 +11,14 @@ import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from connectors import ServiceUnavailable, kafka
 from pipeline import wiring
-from pipeline.capture import connections
 from pipeline.home import Home, HomeError
-from pipeline.keeper import Keeper
 from pipeline.metrics import Metrics, serve
 from pipeline.settings import Camera, Settings
 from pipeline.shell.attempts import Attempts
@@ -29,7 +27,10 @@ from pipeline.shell.meter import Meter
 from pipeline.stages.contract import KeptStage, Stage
 from pipeline.topology import DETECT, STAGES, Node
 from pipeline.views import Follower, LiveSet
-from pipeline.worker import Worker
+
+if TYPE_CHECKING:
+    from pipeline.keeper import Keeper
+    from pipeline.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ async def run_stage(settings: Settings, home: Home, name: str, instance: str) ->
 
 async def run_capture(settings: Settings, home: Home, camera: Camera) -> int:
     """Read a camera until SIGTERM, SIGINT, or the end of its file; HomeError when the camera is read already."""
+    from pipeline.capture import connections  # it loads PyAV, and no stage needs it
+
     process = f"capture-{camera.name}"
     deployment = settings.deployment()
     with _alone(home, process):

@@ -1,18 +1,26 @@
-"""The only place where pipeline, connectors and models meet."""
+"""The only place where pipeline, connectors and models meet.
 
-from connectors.broker import EmbeddedBroker
-from connectors.broker_jars import fetch_jars
+Engines are loaded where they are used: a process that was killed is missed until all that it loads is loaded again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from connectors.kafka import KafkaAccess
-from connectors.kafka_admin import KafkaAdmin
 from connectors.keystore import KeyStore
-from connectors.milvus import Milvus
-from connectors.milvus_server import EmbeddedMilvus
 from models.catalogue import Catalogue, load_catalogue
-from models.pack import FaceModels, load
-from models.store import ModelStore
 from pipeline.home import Home, HomeError
 from pipeline.settings import Settings
 from pipeline.wiring.stages import Parts, stage
+
+if TYPE_CHECKING:
+    from connectors.broker import EmbeddedBroker
+    from connectors.kafka_admin import KafkaAdmin
+    from connectors.milvus import Milvus
+    from connectors.milvus_server import EmbeddedMilvus
+    from models.pack import FaceModels
+    from models.store import ModelStore
 
 __all__ = [
     "Parts",
@@ -54,11 +62,15 @@ def kafka_access(settings: Settings, home: Home) -> KafkaAccess:
 
 def admin(settings: Settings, home: Home) -> KafkaAdmin:
     """Administration of that Kafka."""
+    from connectors.kafka_admin import KafkaAdmin
+
     return KafkaAdmin(kafka_access(settings, home))
 
 
 def milvus(settings: Settings, home: Home) -> Milvus:
     """The operator's Milvus, or the Milvus Lite that runs in the home; HomeError when none does."""
+    from connectors.milvus import Milvus
+
     if settings.milvus.uri is not None:
         return Milvus(settings.milvus.uri, settings.milvus.token())
     running = home.running()
@@ -69,12 +81,17 @@ def milvus(settings: Settings, home: Home) -> Milvus:
 
 def embedded_broker(settings: Settings, home: Home) -> EmbeddedBroker:
     """A Kafka of our own in the home; fetches its jars the first time, which takes some seconds."""
+    from connectors.broker import EmbeddedBroker
+    from connectors.broker_jars import fetch_jars
+
     jars = fetch_jars(settings.models.cache / "kafka") if settings.kafka.jars is None else settings.kafka.jars
     return EmbeddedBroker(home.kafka, jars, heap_mb=settings.kafka.heap_mb)
 
 
 def embedded_milvus(settings: Settings, home: Home) -> EmbeddedMilvus:
     """A Milvus Lite of our own in the home."""
+    from connectors.milvus_server import EmbeddedMilvus
+
     return EmbeddedMilvus(home.milvus)
 
 
@@ -90,11 +107,15 @@ def catalogue() -> Catalogue:
 
 def model_store(settings: Settings) -> ModelStore:
     """Where verified weights are kept on this machine."""
+    from models.store import ModelStore
+
     return ModelStore(settings.models.cache / "models")
 
 
 def face_models(settings: Settings) -> FaceModels:
     """The settings' pack, ready to run; ModelError says what is missing and the cure."""
+    from models.pack import load
+
     wanted = settings.models
     pack = catalogue().pack(wanted.pack)
     files = model_store(settings).ensure(pack, source=wanted.source, accept_licence=wanted.accept_licence)

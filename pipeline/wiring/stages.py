@@ -47,18 +47,6 @@ def stage(name: str, parts: Parts, live: LiveSet) -> Stage[Any, Any] | KeptStage
             return _identify(parts, live)
         case "enrol":
             return _enrol(parts)
-@@ own = {pack.name: pack.threshold for pack in parts.catalogue.packs}
-            wanted = parts.settings.identify
-            return Identify(
-                gallery=MilvusGallery(parts.milvus(), parts.catalogue),
-                live=live,
-                thresholds=own | wanted.thresholds,
-                open_template=templates.of_face,
-                keep=timedelta(seconds=wanted.keep),
-                candidates=wanted.candidates,
-            )
-        case "enrol":
-            return Enrol(MilvusIndex(parts.milvus(), parts.catalogue), templates.of_person)
         case "expire":
             return Expire()
         case "control":
@@ -68,6 +56,28 @@ def stage(name: str, parts: Parts, live: LiveSet) -> Stage[Any, Any] | KeptStage
 
 
 def _detect(parts: Parts) -> Detect:
+    from pipeline.wiring.eye import ModelContinuity, ModelEye
+
     wanted, models = parts.settings.detect, parts.models()
     policy = TrackPolicy(wanted.confirm_after, timedelta(seconds=wanted.track_gap), wanted.better_by)
     return Detect(ModelEye(models, parts.keys, parts.secret), ModelContinuity(models), policy, wanted.batch)
+
+
+def _identify(parts: Parts, live: LiveSet) -> Identify:
+    from pipeline.wiring.galleries import MilvusGallery, Templates
+
+    wanted = parts.settings.identify
+    return Identify(
+        gallery=MilvusGallery(parts.milvus(), parts.catalogue),
+        live=live,
+        thresholds={pack.name: pack.threshold for pack in parts.catalogue.packs} | wanted.thresholds,
+        open_template=Templates(parts.keys, parts.catalogue).of_face,
+        keep=timedelta(seconds=wanted.keep),
+        candidates=wanted.candidates,
+    )
+
+
+def _enrol(parts: Parts) -> Enrol:
+    from pipeline.wiring.galleries import MilvusIndex, Templates
+
+    return Enrol(MilvusIndex(parts.milvus(), parts.catalogue), Templates(parts.keys, parts.catalogue).of_person)
