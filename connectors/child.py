@@ -69,6 +69,17 @@ class Child:
         """The guardian's pid, which is also the process group of guardian and command; None before `start`."""
         return None if self._guardian is None else self._guardian.pid
 
+    @property
+    def command_pid(self) -> int | None:
+        """The command's own process; None while there is none: before `start`, in its first moments, after its end."""
+        import psutil  # here, not above: the guardian runs this file too, and shall be up at once
+
+        if self._guardian is None or not self.running():
+            return None
+        with suppress(psutil.Error):
+            return next((process.pid for process in psutil.Process(self._guardian.pid).children()), None)
+        return None
+
     def running(self) -> bool:
         """Whether the guardian, and so the command, has not ended."""
         return self._guardian is not None and self._guardian.returncode is None

@@ -28,6 +28,7 @@ _PORTRAITS = {
 }
 _ENCODER = {"preset": "veryfast", "crf": "20", "bf": "0"}
 _QUIET = {"libx265": {"x265-params": "log-level=none:bframes=0"}}  # x265 writes to standard error by itself
+_STILL_HEIGHT = 768
 _WALL = ((96, 92, 88), (150, 146, 140))  # BGR of the plain background, top and bottom
 
 
@@ -100,18 +101,25 @@ def draw(scenes: Sequence[Scene], size: tuple[int, int], fps: int) -> Iterator[I
             yield picture
 
 
-def stills() -> dict[str, Path]:
-    """The files of the two public-domain portraits that scikit-image and matplotlib carry, by name.
+def write_stills(folder: Path) -> dict[str, Path]:
+    """The two portraits as photos in `folder`, by name, enlarged to a height of 768 pixels.
 
-    ModuleNotFoundError when the extra "demo" is not installed.
+    As its package has it, one face is 91 pixels wide, and the stricter recognisers want more than that.
     """
-    return {name: _still(package, file) for name, (package, file) in _PORTRAITS.items()}
+    written = {}
+    for name, image in portraits().items():
+        scale = _STILL_HEIGHT / image.shape[0]
+        written[name] = folder / f"{name}.png"
+        cv2.imwrite(str(written[name]), cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC))
+    return written
 
 
 def portraits() -> dict[str, Image]:
-    """The same two portraits as pictures, HxWx3 uint8 BGR."""
-    pictures = {name: cv2.imread(str(path)) for name, path in stills().items()}
-    return {name: picture.astype(np.uint8, copy=False) for name, picture in pictures.items() if picture is not None}
+    """The two public-domain portraits that scikit-image and matplotlib carry, by name; HxWx3 uint8 BGR.
+
+    ModuleNotFoundError when the extra "demo" is not installed.
+    """
+    return {name: _portrait(package, file) for name, (package, file) in _PORTRAITS.items()}
 
 
 def story(people: Mapping[str, Image]) -> tuple[Scene, ...]:
@@ -131,16 +139,16 @@ def story(people: Mapping[str, Image]) -> tuple[Scene, ...]:
     )
 
 
-def _still(package: str, file: str) -> Path:
+def _portrait(package: str, file: str) -> Image:
     # find_spec does not run the package: importing matplotlib only to learn its folder takes a second.
     spec = find_spec(package)
     folders = () if spec is None else spec.submodule_search_locations or ()
-    path = next((path for folder in folders if (path := Path(folder) / file).is_file()), None)
-    if path is None:
+    image = next((image for folder in folders if (image := cv2.imread(str(Path(folder) / file))) is not None), None)
+    if image is None:
         raise ModuleNotFoundError(
             f'{package}, which carries a portrait of the demo, is missing: pip install "faceline[demo]"'
         )
-    return path
+    return image.astype(np.uint8, copy=False)
 
 
 def _wall(size: tuple[int, int]) -> Image:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Self
+from contextlib import AbstractContextManager
 
 from connectors.source import VideoEnded
 from connectors.video import Picture, VideoSource
 
 
-class Latest:
+class Latest(AbstractContextManager["Latest"]):
     """One slot that a new picture overwrites. Owns the source from now on: closing this closes that.
 
     Overwritten pictures are counted in `dropped`; their numbers are missing in `Picture.sequence`.
@@ -32,12 +31,7 @@ class Latest:
         )
         self._thread.start()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         self.close()
 
     @property

@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from connectors import ServiceUnavailable
 from connectors.child import Child
+from connectors.loopback import LOOPBACK, free_port
 
-HOST = "127.0.0.1"
 READY_WITHIN = 30.0  # seconds; the child imports FFmpeg, which a loaded machine reads slowly
 _POLL = 0.05  # seconds
 
@@ -32,11 +32,11 @@ class RtspServer:
     def __init__(self, folder: Path, *, log: Path, port: int | None = None) -> None:
         if find_spec("aio_rtsp_toolkit") is None:
             raise ModuleNotFoundError('the RTSP server of the demo is not installed: pip install "faceline[demo]"')
-        self.port = _free_port() if port is None else port
+        self.port = free_port() if port is None else port
         self._log = log
         # The module behind the toolkit's command `rtsp-server`: that script need not be on the PATH.
-        command = [sys.executable, "-I", "-m", "server_demo", "-d", str(folder), "-H", HOST]
-        self._child = Child([*command, "-p", str(self.port), "-cp", str(_free_port())], log=log, grace=3.0)
+        command = [sys.executable, "-I", "-m", "server_demo", "-d", str(folder), "-H", LOOPBACK]
+        self._child = Child([*command, "-p", str(self.port), "-cp", str(free_port())], log=log, grace=3.0)
 
     @property
     def pid(self) -> int | None:
@@ -46,7 +46,7 @@ class RtspServer:
     def url(self, clip: str, *, loop: bool = True) -> str:
         """The camera that plays this file of the folder, over and over or once; the times of a loop go on rising."""
         # As a part of the path, not a query: FFmpeg appends the track's name to the URL when it sets the track up.
-        return f"rtsp://{HOST}:{self.port}/{quote(clip)}/play_count_{0 if loop else 1}"
+        return f"rtsp://{LOOPBACK}:{self.port}/{quote(clip)}/play_count_{0 if loop else 1}"
 
     async def start(self) -> None:
         """Start the server and wait until it listens."""
@@ -55,7 +55,7 @@ class RtspServer:
         while not await asyncio.to_thread(_listens, self.port):
             if not self._child.running() or time.monotonic() > deadline:
                 await self._child.stop()
-                raise ServiceUnavailable(f"the RTSP server does not listen on {HOST}:{self.port}: see {self._log}")
+                raise ServiceUnavailable(f"the RTSP server does not listen on {LOOPBACK}:{self.port}: see {self._log}")
             await asyncio.sleep(_POLL)
 
     async def stop(self) -> None:
@@ -72,13 +72,7 @@ class RtspServer:
         await self.stop()
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1.0)
-        return probe.connect_ex((HOST, port)) == 0
+        return probe.connect_ex((LOOPBACK, port)) == 0

@@ -9,9 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 import av
 from av.codec.context import Flags, ThreadType
@@ -64,7 +63,7 @@ class Picture:
         return encode_frame(self.frame, quality)
 
 
-class VideoSource:
+class VideoSource(AbstractContextManager["VideoSource"]):
     """One connection to one source, read by one thread; opened by its constructor, ended by its first fault.
 
     `realtime` gives out a file's pictures no sooner than their own time says. In seconds: opening lasts at most twice
@@ -97,12 +96,7 @@ class VideoSource:
             self._container.close()
             raise
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *fault: object) -> None:
         self.close()
 
     def pictures(self, fps: float) -> Iterator[Picture]:

@@ -14,6 +14,8 @@ from models.shape_predictor import ShapePredictor, five_landmarks
 
 Image = NDArray[np.uint8]
 Maps = Sequence[NDArray[np.float32]]
+Faces = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]  # boxes, scores, landmarks
+Level = tuple[NDArray[np.floating], ...]  # of one stride: corners, sizes, scores, landmarks
 STRIDES = (8, 16, 32)
 
 
@@ -24,20 +26,28 @@ class Detector(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class YuNet:
-    """YuNet (Wu et al., Machine Intelligence Research 2023): anchor-free, BGR 0..255, sides multiples of 32."""
+class _StrideDetector:
+    """What the two need that read faces out of one map per stride.
+
+    `score` 0..1 is the least a face must have, `overlap` 0..1 the most that two may share (intersection over union),
+    `longest_side` in pixels the size to which larger images are shrunk.
+    """
 
     session: Session
     score: float
     overlap: float
     longest_side: int
 
+
+class YuNet(_StrideDetector):
+    """YuNet (Wu et al., Machine Intelligence Research 2023): anchor-free, BGR 0..255, sides multiples of 32."""
+
+    __slots__ = ()
+
     def detect(self, image: Image) -> list[Detection]:
         small, scale = shrink(image, self.longest_side)
         height, width = (self._side(axis, small.shape[axis - 2]) for axis in (2, 3))
-        padded = np.zeros((height, width, 3), np.uint8)
-        padded[: small.shape[0], : small.shape[1]] = small
-        maps = self.session.run(cv2.dnn.blobFromImage(padded))
+        maps = self.session.run(cv2.dnn.blobFromImage(_padded(small, height, width)))
         return suppress(*decode_yunet(maps, width, self.score, scale), self.overlap)
 
     def _side(self, axis: int, extent: int) -> int:
@@ -46,65 +56,52 @@ class YuNet:
         return fixed if isinstance(fixed, int) else -(-extent // 32) * 32
 
 
-def decode_yunet(
-    maps: Maps, width: int, score: float, scale: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def decode_yunet(maps: Maps, width: int, score: float, scale: float) -> Faces:
     """Boxes, scores and landmarks from YuNet's 12 maps: class, objectness, box and points for each stride.
 
     As in OpenCV's FaceDetectorYN: score = sqrt(class * objectness), centre = (cell + offset) * stride,
     size = exp(map) * stride.
     """
-    found: list[tuple[NDArray[np.floating], ...]] = []
+    levels: list[Level] = []
     for level, stride in enumerate(STRIDES):
         classes, objects, boxes, points = (maps[level + 3 * kind][0] for kind in range(4))
         scores = np.sqrt(np.clip(classes[:, 0], 0, 1) * np.clip(objects[:, 0], 0, 1))
-        chosen = np.flatnonzero(scores >= score)
-        row, column = np.divmod(chosen, width // stride)
-        cell = np.stack([column, row], axis=1).astype(np.float32)
+        chosen, cell = _candidates(scores, score, columns=width // stride)
         size = np.exp(boxes[chosen, 2:]) * stride
         corner = (cell + boxes[chosen, :2]) * stride - size / 2
         landmarks = (cell[:, None] + points[chosen].reshape(-1, 5, 2)) * stride
-        found.append((np.concatenate([corner, size], axis=1) / scale, scores[chosen], landmarks / scale))
-    return _joined(found)
+        levels.append((corner, size, scores[chosen], landmarks))
+    return _joined(levels, scale)
 
 
-@dataclass(frozen=True, slots=True)
-class Scrfd:
+class Scrfd(_StrideDetector):
     """SCRFD with landmarks (Guo et al., ICLR 2022), two anchors per cell: RGB (x - 127.5) / 128 in a square."""
 
-    session: Session
-    score: float
-    overlap: float
-    longest_side: int
+    __slots__ = ()
 
     def detect(self, image: Image) -> list[Detection]:
         small, scale = shrink(image, self.longest_side)
-        square = np.zeros((self.longest_side, self.longest_side, 3), np.uint8)
-        square[: small.shape[0], : small.shape[1]] = small
+        square = _padded(small, self.longest_side, self.longest_side)
         maps = self.session.run(cv2.dnn.blobFromImage(square, 1 / 128, mean=(127.5,) * 3, swapRB=True))
         return suppress(*decode_scrfd(maps, self.longest_side, self.score, scale), self.overlap)
 
 
-def decode_scrfd(
-    maps: Maps, width: int, score: float, scale: float
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def decode_scrfd(maps: Maps, width: int, score: float, scale: float) -> Faces:
     """Boxes, scores and landmarks from SCRFD's 9 maps: scores, then distances to the four sides, then points.
 
     As in InsightFace's scrfd.py: everything is a distance from the cell's corner in units of the stride.
     """
-    found: list[tuple[NDArray[np.floating], ...]] = []
+    levels: list[Level] = []
     for level, stride in enumerate(STRIDES):
         scores = maps[level].reshape(-1)
         sides = maps[level + 3].reshape(-1, 4)
         points = maps[level + 6].reshape(-1, 5, 2)
-        chosen = np.flatnonzero(scores >= score)
-        row, column = np.divmod(chosen // 2, width // stride)
-        cell = np.stack([column, row], axis=1).astype(np.float32) * stride
-        corner = cell - sides[chosen, :2] * stride
-        size = cell + sides[chosen, 2:] * stride - corner
-        landmarks = cell[:, None] + points[chosen] * stride
-        found.append((np.concatenate([corner, size], axis=1) / scale, scores[chosen], landmarks / scale))
-    return _joined(found)
+        chosen, cell = _candidates(scores, score, columns=width // stride, anchors=2)
+        corner = (cell - sides[chosen, :2]) * stride
+        size = (cell + sides[chosen, 2:]) * stride - corner
+        landmarks = (cell[:, None] + points[chosen]) * stride
+        levels.append((corner, size, scores[chosen], landmarks))
+    return _joined(levels, scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +179,24 @@ def _enlarged(image: Image) -> Image:
     return np.asarray(cv2.resize(image, None, fx=2, fy=2, interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
-def _joined(
-    found: Sequence[tuple[NDArray[np.floating], ...]],
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    boxes, scores, landmarks = (np.concatenate(parts).astype(np.float32) for parts in zip(*found, strict=True))
-    return boxes, scores, landmarks
+def _padded(image: Image, height: int, width: int) -> Image:
+    """The image in the upper left corner of a black one."""
+    padded = np.zeros((height, width, 3), np.uint8)
+    padded[: image.shape[0], : image.shape[1]] = image
+    return padded
+
+
+def _candidates(
+    scores: NDArray[np.float32], score: float, *, columns: int, anchors: int = 1
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Where a map's scores reach the score: indices [n] into the map and the cells' (column, row) [n, 2]."""
+    chosen = np.flatnonzero(scores >= score)
+    row, column = np.divmod(chosen // anchors, columns)
+    return chosen, np.stack([column, row], axis=1).astype(np.float32)
+
+
+def _joined(levels: Sequence[Level], scale: float) -> Faces:
+    """The levels' faces in one, in pixels of the image that was shrunk by `scale`."""
+    corners, sizes, scores, landmarks = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+    boxes = np.concatenate([corners, sizes], axis=1) / scale
+    return boxes.astype(np.float32), scores.astype(np.float32), (landmarks / scale).astype(np.float32)

@@ -7,11 +7,6 @@ same on every machine. That is what allows the catalogue to pin the checksum of 
 from collections.abc import Sequence
 from typing import Literal
 
-from models.conversion.dlib_network import MMOD, RESNET
-from models.conversion.dlib_onnx import network_to_onnx
-from models.conversion.dlib_shape import shape_predictor_to_npz
-from models.conversion.openvino import openvino_to_onnx
-
 Recipe = Literal["dlib-mmod", "dlib-resnet", "dlib-shape-predictor", "openvino"]
 
 
@@ -20,6 +15,12 @@ def convert(recipe: Recipe, sources: Sequence[bytes]) -> bytes:
 
     Raises ModelError where a source is not of the format that the recipe reads.
     """
+    # Here, because they load onnx, and whoever reads the catalogue converts nothing.
+    from models.conversion.dlib_network import MMOD, RESNET
+    from models.conversion.dlib_onnx import network_to_onnx
+    from models.conversion.dlib_shape import shape_predictor_to_npz
+    from models.conversion.openvino import openvino_to_onnx
+
     match recipe:
         case "dlib-mmod":
             (weights,) = sources

@@ -10,8 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-import psutil
-
 from connectors.child import Child
 
 log = logging.getLogger(__name__)
@@ -66,12 +64,7 @@ class Program:
     @property
     def pid(self) -> int | None:
         """The command's own process, not its guardian's."""
-        guardian = None if self._child is None or not self._child.running() else self._child.pid
-        if guardian is None:
-            return None
-        with suppress(psutil.Error):
-            return next((process.pid for process in psutil.Process(guardian).children()), None)
-        return None
+        return None if self._child is None else self._child.command_pid
 
     async def start(self) -> None:
         """Start the command and return once it has a pid, or has already ended."""

@@ -1,9 +1,9 @@
 """The embedded Kafka: what it was told survives, it never outlives its starter, a bad start says why."""
 
 import asyncio
+import fcntl
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +16,7 @@ import pytest
 from connectors import ServiceRefused
 from connectors.broker import EmbeddedBroker
 from connectors.broker_home import Home
+from connectors.embedded import held, until_former_left
 from connectors.kafka import KafkaAccess, consumer, producer
 from connectors.kafka_admin import KafkaAdmin, TopicPlan
 
@@ -125,37 +126,6 @@ async def test_dies_with_its_killed_starter_and_the_home_is_free_again(kafka_jar
     assert await gone(java, within=1)
 
 
-async def test_second_use_of_a_home_is_refused(kafka_jars: Path, tmp_path: Path) -> None:
-    with (
-        Home(tmp_path / "home").held(),
-        pytest.raises(ServiceRefused, match=rf"is used by process {os.getpid()}: stop"),
-    ):
-        await EmbeddedBroker(tmp_path / "home", kafka_jars).start()
-    with Home(tmp_path / "home").held():
-        pass
-
-
-async def test_taken_port_is_refused(kafka_jars: Path, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        broker = EmbeddedBroker(tmp_path / "home", kafka_jars, port=port)
-        with pytest.raises(ServiceRefused, match=rf"port {port} on 127.0.0.1 is taken: stop what listens there"):
-            await broker.start()
-
-
-def test_ports_are_remembered_and_replaced_when_taken(tmp_path: Path) -> None:
-    home = Home(tmp_path)
-    first = home.choose_ports(0)
-    assert home.choose_ports(0) == first
-    with socket.create_server(("127.0.0.1", first[0])):
-        second = home.choose_ports(0)
-    assert second[0] != first[0]
-    assert second[1] == first[1]
-    assert home.choose_ports(second[1])[0] == second[1]
-    (tmp_path / "ports.json").write_text("not json")
-    assert len(set(home.choose_ports(0))) == 2
-
-
 async def test_refused_settings_say_which(kafka_jars: Path, tmp_path: Path) -> None:
     broker = EmbeddedBroker(tmp_path / "home", kafka_jars, overrides={"num.network.threads": "many"})
     with pytest.raises(ServiceRefused, match=r"cannot prepare .*many.*num\.network\.threads") as refusal:
@@ -177,8 +147,9 @@ async def test_a_start_given_up_leaves_nothing(kafka_jars: Path, tmp_path: Path)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(broker.start(), 2.0)
     assert not broker.running()
-    with Home(tmp_path / "home").held():
-        Home(tmp_path / "home").wait_for_former_jvm()
+    home = Home(tmp_path / "home")
+    with held(home.folder, home.lock, "Kafka"):
+        await until_former_left(home.kafka_lock, fcntl.lockf, "Kafka")
 
 
 async def test_listens_on_loopback_only(broker: EmbeddedBroker) -> None:

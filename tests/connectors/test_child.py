@@ -37,12 +37,15 @@ def until_up(log: Path) -> None:
 
 async def test_it_is_asked_to_end_and_its_output_and_status_are_kept(tmp_path: Path) -> None:
     child = Child([sys.executable, "-c", POLITE], log=tmp_path / "log", ending=signal.SIGINT)
+    assert child.command_pid is None
     await child.start()
     await asyncio.to_thread(until_up, tmp_path / "log")
     assert child.running()
+    assert POLITE in psutil.Process(child.command_pid).cmdline()
     await child.stop()
     assert await child.wait() == 3
     assert not child.running()
+    assert child.command_pid is None
     assert (tmp_path / "log").read_text().split() == ["up", "bye"]
     await child.stop()
 
