@@ -38,7 +38,7 @@ class FrameKeys(Keys, Protocol):
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Shot:
+class Numbered:
     """A numbered frame on its way: a JPEG, `width` x `height` pixels."""
 
     number: int
@@ -75,12 +75,12 @@ class Publisher:
         self._clock = clock
         # Who waits needs no store, and what is stored is not yet in the lag that it waits for.
         self._capacity = LEAST_WAITING if room.waits else max(LEAST_WAITING, math.ceil(OUTAGE_SECONDS * fps))
-        self._waiting: list[Shot] = []
+        self._waiting: list[Numbered] = []
         self._underway: set[int] = set()
         self._changed = asyncio.Event()
         self._fault: BaseException | None = None
 
-    async def offer(self, shot: Shot) -> None:
+    async def offer(self, shot: Numbered) -> None:
         """Take a frame over."""
         if self._room.waits:
             await self._until(lambda: len(self._waiting) < self._capacity)
@@ -112,7 +112,7 @@ class Publisher:
             self._changed.clear()
             await self._changed.wait()
 
-    async def _send(self, shot: Shot) -> None:
+    async def _send(self, shot: Numbered) -> None:
         # One that comes a second time keeps its place in the chain.
         previous = self._account.published if shot.previous is None else shot.previous
         shot = replace(shot, previous=previous)
@@ -126,7 +126,7 @@ class Publisher:
         sent = await self._streams.send(FRAMES, wire)
         sent.add_done_callback(lambda result: self._settle(shot, result.exception()))
 
-    def _sealed(self, shot: Shot, previous: int) -> Wire | None:
+    def _sealed(self, shot: Numbered, previous: int) -> Wire | None:
         """The record of a frame; None where no broker would take it."""
         identity = FrameId(self._account.camera, self._account.session, shot.number)
         image = seal(self._keys, self._key(), shot.jpeg, topic=FRAMES, key=frame_place(identity), field="image")
@@ -147,7 +147,7 @@ class Publisher:
         key = frame_key(self._account.camera, self._clock())
         return self._keys.named(key.name, key.expires)
 
-    def _settle(self, shot: Shot, error: BaseException | None) -> None:
+    def _settle(self, shot: Numbered, error: BaseException | None) -> None:
         self._underway.discard(shot.number)
         if error is None:
             self._room.taken()
@@ -163,7 +163,7 @@ class Publisher:
             self._fault = error
         self._changed.set()
 
-    def _again(self, shot: Shot) -> None:
+    def _again(self, shot: Numbered) -> None:
         """The producer gave up on a partition that has no leader."""
         if self._room.waits:
             heapq.heappush(self._waiting, shot)

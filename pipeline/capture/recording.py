@@ -9,7 +9,7 @@ from pipeline.capture.backlog import Room
 from pipeline.capture.bookkeeping import Bookkeeper
 from pipeline.capture.camera_thread import CameraThread
 from pipeline.capture.ending import Ending, Stopped
-from pipeline.capture.publishing import Publisher, Shot
+from pipeline.capture.publishing import Publisher, Numbered
 from pipeline.capture.sessions import STOPPED, Account
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ class Recording:
             return
         jpeg = await asyncio.to_thread(picture.jpeg)
         captured_at = datetime.fromtimestamp(picture.captured_at, UTC)
-        await self._publisher.offer(Shot(number, captured_at, picture.width, picture.height, jpeg))
+        await self._publisher.offer(Numbered(number, captured_at, picture.width, picture.height, jpeg))
 
     async def _close(self) -> None:
         await self._publisher.drained()

@@ -19,7 +19,7 @@ from connectors.keystore import KeyStore, SealBroken
 from pipeline.capture.backlog import Room
 from pipeline.capture.backpressure import Policy, Pressure
 from pipeline.capture.camera_streams import CameraStreams
-from pipeline.capture.publishing import LEAST_WAITING, ON_THE_WAY, FrameRefused, Publisher, Shot
+from pipeline.capture.publishing import LEAST_WAITING, ON_THE_WAY, FrameRefused, Numbered, Publisher
 from pipeline.capture.sessions import OVERSIZED, UNAVAILABLE, Account
 from pipeline.changes import Put
 from pipeline.codec import Received, unseal
@@ -60,7 +60,7 @@ class Desk:
 
     async def offer(self, number: int, jpeg: bytes = b"a picture") -> None:
         self.account.sample(number)
-        await self.publisher.offer(Shot(number, NOON, 640, 360, jpeg))
+        await self.publisher.offer(Numbered(number, NOON, 640, 360, jpeg))
 
 
 async def published(cluster: Cluster) -> list[Frame]:
