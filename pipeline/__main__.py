@@ -1,5 +1,6 @@
 """The command `faceline`: the operator's door. Exit codes: 0 done, 1 something failed, 2 a mistake of the caller."""
 
+import errno
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from pipeline.commands import (
     Invocation,
     bench,
     checks,
+    demo,
     deployment,
     galleries,
     mapping,
@@ -30,6 +32,7 @@ MISTAKEN = 2
 
 # One line per file of commands, in the order in which `faceline --help` shows them.
 APPS = (
+    demo.app,
     deployment.app,
     processes.app,
     people.app,
@@ -76,8 +79,11 @@ def run(arguments: list[str]) -> int:
         return _told(f"{message}; see: faceline --help", MISTAKEN)
     except (SettingsError, HomeError, ServiceRefused, ModelError, Refused) as error:
         return _told(error, MISTAKEN)
-    except (ServiceUnavailable, Unanswered, OSError) as error:
+    except (ServiceUnavailable, Unanswered) as error:
         return _told(error, FAILED)
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return _told(f"{error.strerror}: make room, or choose another home with --home" if full else error, FAILED)
     return code if isinstance(code, int) else 0
 
 

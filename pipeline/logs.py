@@ -106,6 +106,11 @@ class PrivateFile(RotatingFileHandler):
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         return os.fdopen(descriptor, "a", encoding="utf-8")
 
+    def handleError(self, record: logging.LogRecord) -> None:
+        """On a full disk the standard handler would write a stack to standard error for every line."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
 
 def configure(home: Home, settings: Logs, process: str, *, console: bool = False) -> None:
     """Send everything this process says to `<home>/logs/<process>.jsonl`, and as plain lines to a `console`.

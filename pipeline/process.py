@@ -3,6 +3,8 @@
 Exit codes: 0 asked to end; 2 a person's mistake; 69 a service is absent, 70 a bug - the supervisor starts it again.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 import os
@@ -20,7 +22,7 @@ from connectors import ServiceUnavailable, kafka
 from pipeline import wiring
 from pipeline.home import Home, HomeError
 from pipeline.metrics import Metrics, serve
-from pipeline.settings import Camera, Settings
+from pipeline.settings import FILE, Camera, Settings, SettingsError
 from pipeline.shell.attempts import Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
@@ -109,7 +111,14 @@ async def _announced(
     settings: Settings, home: Home, process: str, metrics: Metrics, trouble: Callable[[], str | None]
 ) -> None:
     kafka.quiet_logs()
-    home.announce(process, await serve(metrics, trouble, port=settings.metrics_port(process)))
+    wanted = settings.metrics_port(process)
+    try:
+        port = await serve(metrics, trouble, port=wanted)
+    except OSError:
+        raise SettingsError(
+            [f"{FILE}: [metrics] port: {wanted} is taken, which {process} needs; give another"]
+        ) from None
+    home.announce(process, port)
 
 
 def _expect_topics(settings: Settings, home: Home, node: Node) -> None:
@@ -139,9 +148,13 @@ def _shell(
         return kafka.consumer(access)
 
     if node.shell == "keeper":
+        from pipeline.keeper import Keeper
+
         kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, now, reader)
         tables = Follower(reader(), deployment, node.follows, live.apply) if node.follows else None
         return Keeper(kept, access, parts.keys, meter, instance=f"{name}-{instance}", tables=tables)
+    from pipeline.worker import Worker  # it loads Faust
+
     desk: Desk[Stage[Any, Any]] = Desk(stage, deployment, attempts, now, reader)
     folder = home.state / f"faust-{name}-{instance}"
     return Worker(desk, access, parts.keys, meter, instance=f"{name}-{instance}", folder=folder)

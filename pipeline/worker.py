@@ -147,7 +147,12 @@ class Worker:
         for event in events:
             by_partition[event.message.partition].append(event)
         for partition, in_hand in by_partition.items():
-            await self._take_from(partition, in_hand)
+            # What a rebalance took away while it waited here is its new owner's to read.
+            if self._is_ours(partition):
+                await self._take_from(partition, in_hand)
+
+    def _is_ours(self, partition: int) -> bool:
+        return TP(self._name, partition) in self._app.consumer.assignment()
 
     async def _take_from(self, partition: int, events: Sequence[Any]) -> None:
         states, waiting = self._states, deque(events)
@@ -163,8 +168,7 @@ class Worker:
                 # It may have cost three lives, which nobody pays twice. A commit that finds another one under way
                 # does no more than wait for it.
                 await self._app.consumer.commit() or await self._app.consumer.commit()
-        # After a rebalance the partition may be somebody else's, and asking for its end is then an error.
-        end = self._app.consumer.highwater(TP(self._name, partition)) if states is self._states else None
+        end = self._app.consumer.highwater(TP(self._name, partition)) if self._is_ours(partition) else None
         if end is not None:
             self._meter.lags(partition, end - events[-1].message.offset - 1)
 

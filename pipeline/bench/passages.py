@@ -84,7 +84,7 @@ async def run(bench: Bench, pack: str, folder: Path, *, seconds: float = 2.0) ->
         await audit.answered()
     told = _told(audit, round(seconds * FPS))
     fates = {
-        (name, photo.name): _fate(enrolled[name][0], told.get(number, [])) for number, (name, photo) in enumerate(shown)
+        (name, photo.name): fate(enrolled[name][0], told.get(number, [])) for number, (name, photo) in enumerate(shown)
     }
     return Passages(pack, len(photos), fates)
 
@@ -114,7 +114,8 @@ def _told(audit: Audit, frames: int) -> dict[int, list[str | None]]:
     return passages
 
 
-def _fate(person: str, told: Sequence[str | None]) -> Fate:
+def fate(person: str, told: Sequence[str | None]) -> Fate:
+    """What became of a passage of `person`, whose tracks name these, None for unknown."""
     if any(each not in (person, None) for each in told):
         return "wrong"
     if not told:

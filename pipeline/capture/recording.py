@@ -9,7 +9,7 @@ from pipeline.capture.backlog import Room
 from pipeline.capture.bookkeeping import Bookkeeper
 from pipeline.capture.camera_thread import CameraThread
 from pipeline.capture.ending import Ending, Stopped
-from pipeline.capture.publishing import Publisher, Numbered
+from pipeline.capture.publishing import Numbered, Publisher
 from pipeline.capture.sessions import STOPPED, Account
 
 log = logging.getLogger(__name__)

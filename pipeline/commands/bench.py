@@ -15,11 +15,13 @@ from rich.console import Console
 from pipeline.bench import Bench, Result
 from pipeline.bench.table import table
 from pipeline.commands import invocation
+from pipeline.topology import STAGES
 
 app = typer.Typer(name="bench", help="Measure losses, speed and recognition on this machine.")
 console = Console(highlight=False)
 
-BESIDE = Path("..") / "shared" / "models"
+SHARED = Path("..") / "shared"
+WEIGHTS, PEOPLE = SHARED / "models", SHARED / "media" / "people"
 RETAIL, DLIB = "retail", "dlib"
 
 Models = Annotated[
@@ -35,25 +37,31 @@ Work = Callable[[Bench], Awaitable[Result]]
 
 
 @app.callback(invoke_without_command=True, epilog="Example: faceline bench; the long form of one: faceline bench kills")
-def every(context: typer.Context, models: Models = None, keep: Keep = False) -> int:
+def every(
+    context: typer.Context,
+    media: Annotated[
+        Path | None, typer.Option(help="Photos for the benchmark passages.", show_default="../shared/media/people")
+    ] = None,
+    models: Models = None,
+    keep: Keep = False,
+) -> int:
     """Run all benchmarks in their short form, and show one table. Exit 1 where something was lost or told twice."""
     if context.invoked_subcommand is not None:
         return 0
-    from pipeline.bench import capture, kills, latency, memory, throughput  # here, because they load every engine
+    from pipeline.bench import capture, kills, latency, memory, passages, throughput  # they load every engine
 
-    return _measured(
-        context,
-        models,
-        keep,
-        [
-            lambda bench: kills.run(bench, kills=3, broker_kills=1, templates=(1_000,)),
-            lambda bench: throughput.run(bench, RETAIL, fps=10),
-            lambda bench: throughput.run(bench, DLIB, fps=4),
-            lambda bench: capture.run(bench, times=2),
-            lambda bench: latency.run(bench, faces=40),
-            lambda bench: memory.run(bench, seconds=10.0),
-        ],
-    )
+    works: list[Work] = [
+        lambda bench: kills.run(bench, kills=3, broker_kills=1, templates=(1_000,)),
+        lambda bench: throughput.run(bench, RETAIL, fps=10),
+        lambda bench: throughput.run(bench, DLIB, fps=4),
+        lambda bench: capture.run(bench, times=2),
+        lambda bench: latency.run(bench, faces=40),
+        lambda bench: memory.run(bench, seconds=10.0),
+    ]
+    people = media or (PEOPLE if PEOPLE.is_dir() else None)
+    if people is not None:
+        works.append(lambda bench: passages.run(bench, RETAIL, people, seconds=1.0))
+    return _measured(context, models, keep, works)
 
 
 @app.command("kills", epilog="Example: faceline bench kills --kills 20 --templates 1000 --templates 10000")
@@ -62,6 +70,7 @@ def kill(
     kills: Annotated[int, typer.Option(min=0, help="How often to kill each stage.")] = 20,
     broker_kills: Annotated[int, typer.Option(min=0, help="How often to kill Kafka.")] = 3,
     templates: Annotated[list[int] | None, typer.Option(min=10, show_default="1000, 10000")] = None,
+    stage: Annotated[list[str] | None, typer.Option(help="Kill only this one.", show_default="all")] = None,
     pack: One = RETAIL,
     models: Models = None,
     keep: Keep = False,
@@ -70,9 +79,12 @@ def kill(
     from pipeline.bench import kills as benchmark
 
     counts = sorted(templates or [1_000, 10_000])
+    stages = tuple(stage or STAGES)
+    if unknown := set(stages) - set(STAGES):
+        raise typer.BadParameter(f"there is no stage {sorted(unknown)[0]!r}; there is: {', '.join(STAGES)}")
 
     def work(bench: Bench) -> Awaitable[Result]:
-        return benchmark.run(bench, pack=pack, kills=kills, broker_kills=broker_kills, templates=counts)
+        return benchmark.run(bench, pack=pack, kills=kills, broker_kills=broker_kills, templates=counts, stages=stages)
 
     return _measured(context, models, keep, [work])
 
@@ -161,10 +173,11 @@ def passages(
 
 def _measured(context: typer.Context, models: Path | None, keep: bool, works: list[Work]) -> int:
     cache = invocation(context).settings.models.cache
-    # Clients that wait for a killed broker say so on the terminal; here that is what was asked for.
-    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    # What a killed process makes the others say belongs on no terminal: here it is what was asked for.
+    for name in ("aiokafka", "pipeline"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
     with _folder(keep) as folder, console.status("beginning") as status:
-        weights = models or (BESIDE if BESIDE.is_dir() else None)
+        weights = models or (WEIGHTS if WEIGHTS.is_dir() else None)
         bench = Bench(folder, cache, weights, status.update)
         results = [asyncio.run(_awaited(work(bench))) for work in works]
     console.print(table(row for result in results for row in result.rows()))

@@ -38,8 +38,13 @@ def init(context: typer.Context) -> None:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise HomeError(f"{file} is there already; edit it, or remove it first") from None
-    with os.fdopen(descriptor, "w", encoding="utf-8") as written:
-        written.write(template())
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as written:
+            written.write(template())
+    except OSError:
+        # Half a file would mean half of the settings, and keep the next `init` from writing a whole one.
+        file.unlink()
+        raise
     console.print(f"{file} holds the settings; run everything with: faceline up", soft_wrap=True)
 
 

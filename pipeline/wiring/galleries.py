@@ -11,7 +11,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 
 from connectors import ServiceUnavailable
 from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
-from connectors.milvus import Milvus, Row
+from connectors.milvus import Milvus, NoSuchCollection, Row
 from models.catalogue import Catalogue
 from pipeline.codec import unseal
 from pipeline.records import Collection, CollectionKind, Face, Template
@@ -61,8 +61,12 @@ class MilvusGallery:
         name = place(collection.kind, collection.uid, collection.model)
 
         def ask() -> list[list[Candidate]]:
-            self.milvus.ensure(name, pack.dimension, pack.metric)
-            found = self.milvus.search(name, probes, collection.uid, limit)
+            try:
+                found = self.milvus.search(name, probes, collection.uid, limit)
+            except NoSuchCollection:
+                # Only now: to ensure costs seven requests, and a face waits for each of them.
+                self.milvus.ensure(name, pack.dimension, pack.metric)
+                found = self.milvus.search(name, probes, collection.uid, limit)
             return [[Candidate(hit.id, hit.person, hit.key_id, hit.similarity) for hit in hits] for hits in found]
 
         return patiently(ask)

@@ -1,5 +1,10 @@
 """A session runs where it was told to, on weights that are all inside the checked bytes."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime  # type: ignore[import-untyped]
@@ -68,3 +73,11 @@ def test_cuda_is_used_where_it_is() -> None:
     except ModelError:
         pytest.skip("no CUDA device")
     assert session.provider == "cuda"
+
+
+def test_onnxruntime_keeps_no_record_of_its_use_and_reports_none(tmp_path: Path) -> None:
+    # Left on, its telemetry writes a session and a database of events here as soon as it is loaded.
+    places = {"HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ORT_")}
+    subprocess.run([sys.executable, "-c", "import models.session"], env=inherited | places, check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []

@@ -72,7 +72,9 @@ class Echo:
             raise RuntimeError("a bug")
         return faces
 
-    def step(self, state: set[str], prepared: Sequence[Face], now: datetime) -> tuple[set[str], list[Output | Unusable]]:
+    def step(
+        self, state: set[str], prepared: Sequence[Face], now: datetime
+    ) -> tuple[set[str], list[Output | Unusable]]:
         outputs: list[Output | Unusable] = []
         for each in prepared:
             state.add(each.face_id)
@@ -113,7 +115,9 @@ async def main(shell: str, bootstrap: str, prefix: str, instance: str, folder: P
     kafka.SESSION_MS, kafka.HEARTBEAT_MS = 6_000, 1_000
     access = KafkaAccess(bootstrap)
     attempts = Attempts(folder / f"{instance}.attempts")
-    desk = Desk(Echo(instance), Deployment(prefix=prefix), attempts, lambda: datetime.now(UTC), lambda: kafka.consumer(access))
+    desk = Desk(
+        Echo(instance), Deployment(prefix=prefix), attempts, lambda: datetime.now(UTC), lambda: kafka.consumer(access)
+    )
     meter = Meter(Metrics("echo"), "echo", FACES.name)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
@@ -131,4 +135,5 @@ async def main(shell: str, bootstrap: str, prefix: str, instance: str, folder: P
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:5], Path(sys.argv[5])))  # type: ignore[call-arg]
+    given_shell, given_bootstrap, given_prefix, given_instance, given_folder = sys.argv[1:]
+    asyncio.run(main(given_shell, given_bootstrap, given_prefix, given_instance, Path(given_folder)))

@@ -1,4 +1,4 @@
-"""The shells at work in processes of their own, on a real Kafka: how tests feed them, end them and read what they say."""
+"""The shells at work in processes of their own, on a real Kafka: how tests feed them, end them and hear them."""
 
 import asyncio
 import os
@@ -68,6 +68,8 @@ class Ear:
                 self.told.setdefault(told.track_id, []).append(told)
             case Put(value=DeadLetter() as letter):
                 self.letters.append(letter)
+            case _:  # nobody forgets anything here
+                pass
 
 
 @dataclass
@@ -145,7 +147,7 @@ class Stand:
                 left = deadline - time.monotonic()
                 if left < 0:
                     raise AssertionError(f"not done in {seconds} s after ends with {statuses}: {self.last_words()}")
-                await self.ear.until(lambda: done() or process.returncode is not None, min(left, 1.0))
+                await self.ear.until(lambda: done() or self.living[-1].returncode is not None, min(left, 1.0))
             if process.returncode is not None and not done():
                 statuses.append(process.returncode)
                 process = await self.start(instance)
@@ -193,4 +195,3 @@ async def ended(process: Process, seconds: float = PATIENCE) -> int:
 def numbered(count: int) -> list[str]:
     """Names of that many faces."""
     return [f"face-{number:05}" for number in range(count)]
-

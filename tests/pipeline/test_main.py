@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -102,6 +103,21 @@ def test_init_writes_settings_that_mean_the_defaults_and_never_overwrites(
     assert (home / "faceline.toml").stat().st_mode & 0o777 == 0o600
     assert run(home, "init") == 2
     assert "is there already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["init", "up"])
+def test_a_full_home_is_one_line(command: str, tmp_path: Path) -> None:
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-Urm", "true"], check=False).returncode:
+        pytest.skip("this system lets nobody mount a small disk of their own")
+    small = f"mount -t tmpfs -o size=4k none {tmp_path} && {sys.executable} -m pipeline --home {tmp_path}/home"
+    done = subprocess.run(
+        ["unshare", "-Urm", "sh", "-c", f"{small} {command}; code=$?; ls {tmp_path}/home; exit $code"],
+        check=False, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "faceline.toml" not in done.stdout
+    told = [line for line in done.stderr.splitlines() if "ERROR" not in line]
+    assert told == ["No space left on device: make room, or choose another home with --home"]
 
 
 def test_the_home_may_come_from_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,42 @@
+"""The ratios of speed are measured and shown; only that every frame is accounted for is asserted."""
+
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.bench import Bench, Result, capture, latency, memory, throughput
+
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+
+
+@pytest.mark.milvus
+@pytest.mark.parametrize(("pack", "fps"), [("retail", 10), ("dlib", 4)])
+async def test_the_pipeline_beside_bare_models(
+    bench: Bench, show: Callable[[Result], None], pack: str, fps: int
+) -> None:
+    result = await throughput.run(bench, pack, fps=fps)
+    show(result)
+    assert result.frames == 24 * fps
+    assert result.unaccounted == 0
+
+
+async def test_capture_beside_bare_pyav(bench: Bench, show: Callable[[Result], None]) -> None:
+    result = await capture.run(bench, times=2)
+    show(result)
+    # The last one may be of the next interval: a frame just before its time is taken rather than the one after it.
+    assert 0 <= result.sampled - 48 * capture.FPS <= 1
+
+
+@pytest.mark.milvus
+@pytest.mark.rtsp
+async def test_latency_of_a_real_camera(bench: Bench, show: Callable[[Result], None]) -> None:
+    result = await latency.run(bench, faces=30, templates=100)
+    show(result)
+    assert len(result.moments) >= 25
+
+
+@pytest.mark.milvus
+async def test_memory_of_every_process(bench: Bench, show: Callable[[Result], None]) -> None:
+    result = await memory.run(bench, seconds=5.0, templates=100)
+    show(result)
+    assert {"kafka", "milvus", "detect", "identify", "capture-hall"} <= result.resident.keys()
