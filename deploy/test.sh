@@ -7,4 +7,4 @@ PATH="$PWD/.venv/bin:$PATH"
 echo "ruff" && ruff check --quiet . && ruff format --quiet --check .
 echo "mypy" && mypy
 echo "import-linter" && lint-imports
-echo "pytest" && exec python -m pytest "$@"
+echo "pytest" && exec python -m pytest -n 2 --dist loadfile "$@"

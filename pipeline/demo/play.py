@@ -99,7 +99,7 @@ def _sheet(snapshots: Snapshots, plan: Plan, screen: Screen) -> None:
 
 async def _until_asked(home: Home, screen: Screen) -> None:
     """Wait for Ctrl-C, which is how an audience that stays leaves."""
-    screen.say(f"in another terminal: faceline --home {home.path} watch, or person add, status, topics show")
+    screen.say(f"in another terminal: faceline --home {home.path} watch")
     screen.waiting("everything goes on until Ctrl-C")
     try:
         await asyncio.Event().wait()

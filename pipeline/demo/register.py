@@ -27,7 +27,7 @@ class Register:
         await collections.ensure(self.client, SCOPE, model=self.models.model, request_id=self.client.new_id())
 
     async def enrol(self, wanted: Wanted) -> str:
-        """Enrol a person and wait until the index has the templates; the personId. Of several faces, the largest."""
+        """Enrol a person; the personId. Of several faces in a photo, the largest. Refused with the reason."""
         portraits = []
         for photo in wanted.photos:
             try:
@@ -36,11 +36,13 @@ class Register:
                 raise Refused(f"{photo}: cannot be read: {error.strerror}") from None
             found = await asyncio.to_thread(portrait, str(photo), content, self.models, Choice(largest=True))
             portraits.append(found)
-        person = await persons.add(
+        return await persons.add(
             self.client, SCOPE, wanted.name, portraits, model=self.models.model, request_id=self.client.new_id()
         )
+
+    async def indexed(self) -> None:
+        """Wait until everybody who is enrolled can be recognised."""
         await enrolled(self.client, self.groups, self.deployment.group(ENROL), SCOPE, self.deployment)
-        return person
 
     async def forget(self, person: str) -> int:
         """Delete a person; how many records were forgotten."""

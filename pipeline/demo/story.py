@@ -21,6 +21,7 @@ SAMPLE_PATIENCE = 45.0  # seconds; everybody passes at least once in the 24 of t
 OWN_PATIENCE = 120.0
 TOMBSTONE_PATIENCE = 30.0
 PICTURE_PATIENCE = 30.0
+NAMED_TOGETHER = 4  # people that fit into a title
 PAUSE = 4.0  # seconds in which an audience reads what it has just seen
 
 
@@ -30,7 +31,11 @@ class Registrar(Protocol):
     async def open(self) -> None: ...
 
     async def enrol(self, wanted: Wanted) -> str:
-        """The personId, once the person can be recognised; Refused where the photos are not usable."""
+        """The personId; Refused where the photos are not usable."""
+        ...
+
+    async def indexed(self) -> None:
+        """Wait until everybody who is enrolled can be recognised."""
         ...
 
     async def forget(self, person: str) -> int:
@@ -66,12 +71,13 @@ class Story:
         self._chapter(title)
         self.screen.waiting(f"enrolling {first.name}")
         await self.register.open()
-        # The camera takes a moment to connect, which is about what the index takes to learn somebody.
-        person, _ = await asyncio.gather(self._enrol(first), self.roll())
+        person = await self._enrol(first)
+        await self.register.indexed()
+        await self.roll()
         self.snapshots.begin(title, datetime.now(UTC))
         await self._picture()
         if await self._seen(partial(self.witness.named, person), f"{first.name} before the camera"):
-            seconds = (self.witness.named(person)[0].captured_at - self.began).total_seconds()
+            seconds = (datetime.now(UTC) - self.began).total_seconds()
             self.screen.say(f"first name {seconds:.1f} s after the demo began")
         if self.plan.sample:
             await self._seen(partial(self._unknown_since, self.began), "somebody who is not enrolled")
@@ -82,6 +88,7 @@ class Story:
         title = f"{_listed(others)} {'joins' if len(others) == 1 else 'join'}, while the camera runs."
         self._chapter(title)
         joined = [(each, person) for each in others if (person := await self._enrol_or_tell(each)) is not None]
+        await self.register.indexed()
         self.snapshots.begin(title, datetime.now(UTC))
         for each, person in joined if self.plan.sample else joined[:1]:
             await self._seen(partial(self.witness.named, person), f"{each.name} before the camera")
@@ -164,4 +171,6 @@ class Story:
 
 def _listed(people: Sequence[Wanted]) -> str:
     *most, last = [each.name for each in people]
+    if len(people) > NAMED_TOGETHER:
+        return f"{len(people)} others"
     return f"{', '.join(most)} and {last}" if most else last

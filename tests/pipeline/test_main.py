@@ -17,6 +17,7 @@ from pipeline.home import Home, Process, Running
 from pipeline.settings import Settings, load
 
 OURS = (
+    ("demo",),
     ("init",),
     ("up",),
     ("status",),

@@ -14,7 +14,7 @@ import pytest
 
 from connectors.footage import make_clip, portraits, story
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
 FOR_REAL = next(block for block in BLOCKS if "faceline init" in block)

@@ -30,7 +30,7 @@ from pipeline.records import DeadLetter, Frame, FrameId, Gap, Sealed, Watch
 from pipeline.settings import FILE, Settings, load
 from pipeline.topology import COMMANDS, FACES, FRAMES, GAPS, TEMPLATES, TOPICS, Topic
 from pipeline.wiring.asking import reader
-from tests.witness import Witness
+from tests.end_to_end.witness import Witness
 
 # One deployment serves all of them: each test leaves it running, and the last one closes the books.
 pytestmark = [
@@ -40,7 +40,7 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 
-SHARED_MODELS = Path(__file__).parents[2] / "shared" / "models"
+SHARED_MODELS = Path(__file__).parents[3] / "shared" / "models"
 STAGES = ("detect", "identify", "expire", "control", "enrol")
 CAMERA = "capture-door"
 VERSION = [(SCHEMA_HEADER, b"1")]

@@ -4,7 +4,6 @@ import asyncio
 import json
 import re
 import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from connectors.broker import EmbeddedBroker
 
 pytestmark = [pytest.mark.broker, pytest.mark.milvus, pytest.mark.rtsp, pytest.mark.timeout(300)]
 
+DEMO = Path(__file__).parents[2] / "deploy" / "demo.sh"
 READ = ("persons", "templates", "identifications", "faces", "ledger", "gaps", "dead-letters")
 
 
@@ -57,7 +57,7 @@ def told(tmp_path_factory: pytest.TempPathFactory, kafka_jars: Path) -> Told:
     """One demo, played to its end; then its broker once more, for whoever wants to read."""
     folder = tmp_path_factory.mktemp("demo")
     home, sheet = folder / "home", folder / "sheet.png"
-    command = [sys.executable, "-m", "pipeline", "demo", "--home", str(home), "--sheet", str(sheet)]
+    command = ["sh", str(DEMO), "--home", str(home), "--sheet", str(sheet)]
     played = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert played.returncode == 0, played.stdout + played.stderr
 
