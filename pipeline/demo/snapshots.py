@@ -83,6 +83,8 @@ class Snapshots:
 
     def mark(self, passage: Passage) -> None:
         """Open the frame of an identification's best shot, where it belongs to the chapter."""
+        if passage.person is not None and passage.name is None:
+            return  # the key was destroyed on the way here: it is nobody's picture
         face = self._faces.get(passage.face)
         frame = None if face is None or face.shot is None else self._frames.get(face.shot.frame)
         chapter = self.chapters[-1] if self.chapters else None

@@ -23,6 +23,7 @@ TOMBSTONE_PATIENCE = 30.0
 PICTURE_PATIENCE = 30.0
 NAMED_TOGETHER = 4  # people that fit into a title
 PAUSE = 4.0  # seconds in which an audience reads what it has just seen
+LONG_PAUSE = 10.0  # and sees both once more; in the clip, the first one is away when it is over
 
 
 class Registrar(Protocol):
@@ -92,7 +93,7 @@ class Story:
         self.snapshots.begin(title, datetime.now(UTC))
         for each, person in joined if self.plan.sample else joined[:1]:
             await self._seen(partial(self.witness.named, person), f"{each.name} before the camera")
-        await asyncio.sleep(2 * PAUSE)
+        await asyncio.sleep(LONG_PAUSE)
 
     async def _one_is_forgotten(self, first: Wanted, person: str) -> None:
         self._chapter(f"{first.name} is deleted. The key is destroyed first; then the tombstones travel.")

@@ -16,7 +16,7 @@ class Album:
     def __init__(self) -> None:
         self.opened: list[int] = []
         self.snapshots = Snapshots(self._open)
-        self._witness = Witness(lambda told: told.person_id, Noted())
+        self._witness = Witness(lambda told: None if told.person_id == "deleted" else told.person_id, Noted())
 
     def _open(self, taken: Frame) -> bytes | None:
         self.opened.append(taken.id.sequence)
@@ -57,6 +57,12 @@ def test_a_frame_whose_key_is_gone_or_that_was_never_seen_has_no_picture(album: 
     album.see(13)
     album.see(14, shown=False)
     assert not album.snapshots.chapters[0].snapshots
+
+
+def test_whose_name_is_destroyed_by_now_has_no_picture(album: Album) -> None:
+    album.snapshots.begin("one", NOW)
+    album.see(1, "t", "deleted")
+    assert album.opened == []
 
 
 def test_only_the_newest_frames_are_held_and_none_after_the_end(album: Album) -> None:

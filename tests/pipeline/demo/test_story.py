@@ -71,7 +71,7 @@ class Scene:
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SAMPLE_PATIENCE", "OWN_PATIENCE", "TOMBSTONE_PATIENCE", "PICTURE_PATIENCE", "PAUSE"):
+    for name in ("SAMPLE_PATIENCE", "OWN_PATIENCE", "TOMBSTONE_PATIENCE", "PICTURE_PATIENCE", "PAUSE", "LONG_PAUSE"):
         monkeypatch.setattr(story, name, 0.01)
 
 
