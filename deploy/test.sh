@@ -10,5 +10,5 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
-# One process per file of tests: many of them wait for a broker, and two share the waiting.
-exec python -m pytest -n 2 --dist loadfile "$@"
+# One process per file of tests: many of them wait for a broker, and two share the waiting. The long ones come first.
+exec python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +12,7 @@ from pipeline.changes import Put
 from pipeline.codec import Received
 from pipeline.commands import Invocation, invocation
 from pipeline.commands.asking import asking
+from pipeline.commands.interruption import cancelled_once_by_signals
 from pipeline.operations.client import Client
 from pipeline.operations.watch import identifications, latency_ms, name_of
 from pipeline.records import Identification
@@ -29,13 +30,15 @@ def watch(
     all_: Annotated[bool, typer.Option("--all", help="Begin with the oldest identification that is kept.")] = False,
 ) -> None:
     """Show who passes which camera, as it happens, until Ctrl-C."""
-    asyncio.run(_watch(invocation(context), as_json, all_))
+    with suppress(asyncio.CancelledError):
+        asyncio.run(_watch(invocation(context), as_json, all_))
 
 
 async def _watch(call: Invocation, as_json: bool, from_beginning: bool) -> None:
     from pipeline import wiring  # it loads every engine, and --help needs none
     from pipeline.wiring.asking import reader
 
+    cancelled_once_by_signals()
     consumer = reader(wiring.kafka_access(call.settings, call.home))
     deployment = call.settings.deployment()
     if not as_json:

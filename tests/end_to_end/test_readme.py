@@ -63,6 +63,7 @@ def first_line(folder: Path, line: str) -> str:
         said = process.stdout.readline()
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0
     return said
 
 
