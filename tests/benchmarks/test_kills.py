@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.milvus]
 
 @pytest.mark.timeout(300)
 async def test_killed_stages_and_a_killed_broker_lose_nothing(bench: Bench, show: Callable[[Result], None]) -> None:
-    result = await kills.run(bench, kills=3, broker_kills=1, templates=(200,))
+    result = await kills.run(bench, kills=3, broker_kills=1, templates=(1_000,))
     show(result)
     assert result.faces > 0
     assert result.lost == 0

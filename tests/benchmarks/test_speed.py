@@ -9,7 +9,6 @@ from pipeline.bench import Bench, Result, capture, latency, memory, throughput
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 
 
-@pytest.mark.speed
 @pytest.mark.milvus
 @pytest.mark.parametrize(("pack", "fps"), [("retail", 10), ("dlib", 4)])
 async def test_the_pipeline_beside_bare_models(
@@ -36,7 +35,6 @@ async def test_latency_of_a_real_camera(bench: Bench, show: Callable[[Result], N
     assert len(result.moments) >= 25
 
 
-@pytest.mark.speed
 @pytest.mark.milvus
 async def test_memory_of_every_process(bench: Bench, show: Callable[[Result], None]) -> None:
     result = await memory.run(bench, seconds=5.0, templates=100)

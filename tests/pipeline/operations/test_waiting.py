@@ -41,7 +41,9 @@ async def test_returns_once_the_last_template_is_behind_the_group(world: World) 
 
 
 async def test_without_templates_there_is_nothing_to_wait_for(world: World) -> None:
-    await wait(world, Committing(step=0), timeout=0.5)
+    groups = Committing(step=0)
+    await wait(world, groups, timeout=0.5)
+    assert groups.asked == [("enrol", "templates")]
 
 
 async def test_a_group_that_stands_still_is_named(world: World) -> None:
