@@ -91,8 +91,9 @@ class Pack(Struct, frozen=True, forbid_unknown_fields=True):
 
     `similarity` is the same notion everywhere, higher = more alike: with metric "cosine" the cosine of two unit vectors
     (-1..1), with "l2" 1 - Euclidean distance (at most 1). `threshold` is on it: at or above, two templates are called
-    one person. `minimum_face` is the height in px, in the searched image (at most `longest_side` long), from which the
-    detector misses hardly a frontal face. `licence_accept`: the weights may only be fetched by who accepts the licence.
+    one person; `strangers` is what two persons have on average. `minimum_face` is the height in px, in the searched
+    image (at most `longest_side` long), from which the detector misses hardly a frontal face. `licence_accept`: the
+    weights may only be fetched by who accepts the licence.
     """
 
     name: Name
@@ -101,6 +102,7 @@ class Pack(Struct, frozen=True, forbid_unknown_fields=True):
     dimension: Positive
     metric: Metric
     threshold: float
+    strangers: float
     minimum_face: Positive
     detector: YuNetSpec | ScrfdSpec | MmodSpec
     embedder: EmbedderSpec
@@ -113,6 +115,11 @@ class Pack(Struct, frozen=True, forbid_unknown_fields=True):
             wanted.add(self.detector.landmarks)
         if wanted != known:
             raise ValueError(f"pack {self.name} uses the files {sorted(wanted)} but lists {sorted(known)}")
+        if not self.strangers < self.threshold < 1:
+            raise ValueError(
+                f"pack {self.name} has the threshold {self.threshold:g}, "
+                f"which is not between strangers, {self.strangers:g}, and 1"
+            )
 
 
 class Catalogue(Struct, frozen=True, forbid_unknown_fields=True):

@@ -23,6 +23,7 @@ def test_an_unknown_pack_is_refused_with_the_known_ones() -> None:
         ("minimum_face = 96", "minimum_face = 96\nmaximum_face = 500", "maximum_face"),
         ('metric = "l2"', 'metric = "euclid"', "euclid"),
         ("dimension = 128", "dimension = 0", "dimension"),
+        ("strangers = 0.12", "strangers = 0.5", "has the threshold 0.45, which is not between"),
         ('sha256 = "35fd', 'sha256 = "35FD', "sha256"),
         ('name = "yunet_n_dynamic.onnx"', 'name = "../yunet_n_dynamic.onnx"', "name"),
         ('name = "retail"', 'name = "dlib"', "two packs"),
