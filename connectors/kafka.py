@@ -154,8 +154,9 @@ def consumer(
     reset: Literal["earliest", "latest", "none"] = "earliest",
     max_wait_ms: int = 100,
     max_records: int | None = None,
+    committed: bool = True,
 ) -> AIOKafkaConsumer:
-    """A consumer of committed records, without topics and not yet started; it never commits by itself.
+    """A consumer of `committed` records, or of all, without topics and not yet started; it never commits by itself.
 
     `group` None reads without a group. `instance` makes it a static member: one live process per instance, or the two
     eject each other for ever. `reset` is where a group without a committed offset begins; "none" raises instead.
@@ -165,7 +166,7 @@ def consumer(
         **access.aiokafka(),
         group_id=group,
         group_instance_id=instance,
-        isolation_level="read_committed",
+        isolation_level="read_committed" if committed else "read_uncommitted",
         enable_auto_commit=False,
         auto_offset_reset=reset,
         max_partition_fetch_bytes=REQUEST_BYTES,

@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import uuid
 
-from pipeline.records import FrameId
+from pipeline.records import FrameId, Template
 
 
 def _derived(secret: bytes, *parts: str) -> str:
@@ -35,3 +35,18 @@ def operation_id(principal: str, request_id: str) -> str:
 def frame_place(frame: FrameId) -> str:
     """The record identity that a frame's image is sealed to; `camera` alone is the record's key on Kafka."""
     return f"{frame.camera}/{frame.session}/{frame.sequence}"
+
+
+def template_owner(template: Template) -> str:
+    """Whose an enrolled template is: a personId, or the uid of its face list."""
+    return template.collection if template.person_id is None else template.person_id
+
+
+def template_key(owner: str, persisted_face_id: str) -> str:
+    """The key of an enrolled template on `templates`."""
+    return f"{owner}/{persisted_face_id}"
+
+
+def membership_key(uid: str, person_id: str) -> str:
+    """The key of a membership on `memberships`: of the person `person_id` in the DynamicPersonGroup `uid`."""
+    return f"{uid}/{person_id}"

@@ -98,12 +98,20 @@ COLLECTIONS = Topic("collections", "collectionUid", records.Collection, "compact
 PERSONS = Topic("persons", "personId", records.Person, "compact", "table", "the enrolled persons")
 TEMPLATES = Topic(
     "templates",
-    "personId/persistedFaceId",
+    "ownerUid/persistedFaceId",
     records.Template,
     "compact",
     "table",
     "the enrolled templates, sealed",
     segment_ms=10 * MINUTE,
+)
+MEMBERSHIPS = Topic(
+    "memberships",
+    "collectionUid/personId",
+    records.Membership,
+    "compact",
+    "table",
+    "who belongs to which DynamicPersonGroup",
 )
 OPERATIONS = Topic(
     "operations",
@@ -161,12 +169,15 @@ TOPICS: tuple[Topic, ...] = (
     COLLECTIONS,
     PERSONS,
     TEMPLATES,
+    MEMBERSHIPS,
     OPERATIONS,
     LEDGER,
     GAPS,
     DEAD_LETTERS,
 )
-TABLES = (COLLECTIONS, PERSONS, TEMPLATES)
+TABLES = (COLLECTIONS, PERSONS, TEMPLATES, MEMBERSHIPS)
+# What decides who may be named.
+LIVE = (COLLECTIONS, PERSONS, TEMPLATES)
 
 Shell = Literal["capture", "worker", "keeper", "client"]
 
@@ -205,7 +216,7 @@ IDENTIFY = Node(
     "keeper",
     "matches faces against the galleries; the live set decides",
     reads=FACES,
-    follows=TABLES,
+    follows=LIVE,
     replays=(IDENTIFICATIONS,),
     writes=(IDENTIFICATIONS, DEAD_LETTERS),
 )
@@ -217,14 +228,20 @@ EXPIRE = Node(
     replays=(FACES,),
     writes=(FACES, DEAD_LETTERS),
 )
-COMMAND_LINE = Node("api, cli", "client", "asks for changes and waits for their outcome", writes=(COMMANDS,))
+CLIENT = Node(
+    "api, cli",
+    "client",
+    "asks for changes and waits for their outcome; answers as the Face service does",
+    follows=(FACES, *TABLES, OPERATIONS),
+    writes=(COMMANDS, FACES),
+)
 CONTROL = Node(
     "control",
     "keeper",
     "the one writer of the tables: checks commands, destroys keys",
     reads=COMMANDS,
-    replays=(COLLECTIONS, PERSONS, TEMPLATES, OPERATIONS),
-    writes=(COLLECTIONS, PERSONS, TEMPLATES, OPERATIONS, DEAD_LETTERS),
+    replays=(*TABLES, OPERATIONS),
+    writes=(*TABLES, OPERATIONS, DEAD_LETTERS),
 )
 ENROL = Node(
     "enrol",
@@ -234,8 +251,11 @@ ENROL = Node(
     writes=(DEAD_LETTERS,),
 )
 
-NODES: tuple[Node, ...] = (CAPTURE, DETECT, IDENTIFY, EXPIRE, COMMAND_LINE, CONTROL, ENROL)
+NODES: tuple[Node, ...] = (CAPTURE, DETECT, IDENTIFY, EXPIRE, CLIENT, CONTROL, ENROL)
 STAGES: Mapping[str, Node] = {node.name: node for node in NODES if node.shell in ("worker", "keeper")}
+
+
+TOGETHER = {records.DIRECTORY: records.DIRECTORY, "dynamicpersongroup": records.DIRECTORY, "facelist": "facelist"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +272,18 @@ class Scale:
         """The partition of the streams where a camera's records live."""
         return zlib.crc32(camera.encode()) % self.streams
 
+    def of_face(self, face_id: str) -> int:
+        """The partition of `faces` where a face lives that came through the API."""
+        return zlib.crc32(face_id.encode()) % self.streams
+
     def of_scope(self, scope: str) -> int:
-        """The partition of the tables where a collection, its persons and its templates live."""
-        return zlib.crc32(scope.encode()) % self.tables
+        """The partition of the tables where a collection, its persons and its templates live.
+
+        What is counted or checked together has one owner, and so one partition: the PersonDirectory with its
+        DynamicPersonGroups, and all FaceLists, of which there may be 64.
+        """
+        together = TOGETHER.get(scope.partition("/")[0], scope)
+        return zlib.crc32(together.encode()) % self.tables
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pipeline.operations import Refused, collections, persons
 from pipeline.operations.client import Client
 from pipeline.operations.photos import Choice, Portrait, portrait
 from pipeline.operations.waiting import enrolled
-from pipeline.records import Box, Collection
+from pipeline.records import Box, Collection, Recognition
 from pipeline.topology import ENROL
 from pipeline.wiring import galleries
 from pipeline.wiring.asking import ModelPortraitist
@@ -26,13 +26,15 @@ SAME = 0.999
 
 async def ensured(client: Client, model: str) -> Collection:
     """The default collection, for templates of this model."""
-    return await collections.ensure(client, collections.DEFAULT, model=model, request_id=client.new_id())
+    return await collections.ensure(
+        client, collections.DEFAULT, recognition=Recognition(model), request_id=client.new_id()
+    )
 
 
 async def enrol(client: Client, model: str, name: str, portraits: Iterable[Portrait]) -> str:
     """One person of the default collection; the personId."""
     return await persons.add(
-        client, collections.DEFAULT, name, list(portraits), model=model, request_id=client.new_id()
+        client, collections.DEFAULT, name, list(portraits), recognition=Recognition(model), request_id=client.new_id()
     )
 
 
@@ -72,11 +74,11 @@ async def from_photos(
 ) -> dict[str, tuple[str, Path]]:
     """Enrol each person from the first photo that is accepted: personId and photo, by name."""
     models = ModelPortraitist(await asyncio.to_thread(wiring.face_models, deployment.settings))
-    await ensured(client, models.model)
+    await ensured(client, models.recognition.pack)
     enrolled = {}
     for name, files in photos.items():
         photo, found = await asyncio.to_thread(_accepted, models, files)
-        enrolled[name] = await enrol(client, models.model, name, [found]), photo
+        enrolled[name] = await enrol(client, models.recognition.pack, name, [found]), photo
     await indexed(deployment, client)
     return enrolled
 
@@ -94,7 +96,7 @@ def _accepted(models: ModelPortraitist, files: Sequence[Path]) -> tuple[Path, Po
 @contextmanager
 def index(deployment: Deployed, collection: Collection) -> Iterator[Callable[[Portrait], bool]]:
     """A function that says whether a search of the index finds this very template; it blocks."""
-    place = galleries.place(collection.kind, collection.uid, collection.model)
+    place = galleries.place(collection.kind, collection.uid, deployment.settings.models.pack)
     with closing(wiring.milvus(deployment.settings, deployment.home)) as milvus:
 
         def finds(wanted: Portrait) -> bool:

@@ -35,6 +35,7 @@ class Enrolment:
     scope: str
     choice: Choice
     console: Console
+    consent: str | None = None
 
     async def run(self, wanted: Sequence[Wanted], *, skip_known: bool) -> list[Outcome]:
         """Enrol everybody, and wait until the index has them; who is refused does not stop the others."""
@@ -43,7 +44,9 @@ class Enrolment:
 
         settings = self.call.settings
         async with asking(self.call) as client:
-            models = ModelPortraitist(await asyncio.to_thread(wiring.face_models, settings))
+            models = ModelPortraitist(
+                await asyncio.to_thread(wiring.face_models, settings), settings.models.recognition_model
+            )
             await self._collection(client, models)
             known = {each.name for each in persons.listed(client, self.scope)} if skip_known else set()
             with self._progress() as progress:
@@ -57,9 +60,9 @@ class Enrolment:
 
     async def _collection(self, client: Client, models: Portraitist) -> None:
         if self.scope == collections.DEFAULT:
-            await collections.ensure(client, self.scope, model=models.model, request_id=client.new_id())
+            await collections.ensure(client, self.scope, recognition=models.recognition, request_id=client.new_id())
         else:
-            collections.of_model(collections.existing(client, self.scope), models.model)
+            collections.for_recognition(collections.existing(client, self.scope), models.recognition)
 
     async def _enrol(self, client: Client, models: Portraitist, wanted: Wanted, known: set[str | None]) -> Outcome:
         if wanted.name in known:
@@ -67,7 +70,13 @@ class Enrolment:
         try:
             portraits = [await asyncio.to_thread(self._portrait, models, photo) for photo in wanted.photos]
             person_id = await persons.add(
-                client, self.scope, wanted.name, portraits, model=models.model, request_id=client.new_id()
+                client,
+                self.scope,
+                wanted.name,
+                portraits,
+                recognition=models.recognition,
+                consent=self.consent,
+                request_id=client.new_id(),
             )
         except Refused as refusal:
             return Outcome(wanted.name, None, str(refusal))

@@ -31,8 +31,8 @@ def add(
 
 async def _add(call: Invocation, scope: str, name: str) -> None:
     async with asking(call) as client:
-        model = call.settings.models.pack
-        await collections.add(client, scope, model=model, name=name, request_id=client.new_id())
+        recognition = None if scope.startswith("dynamicpersongroup/") else call.settings.recognition()
+        await collections.add(client, scope, recognition=recognition, name=name, request_id=client.new_id())
 
 
 @app.command(name="list", epilog="Example: faceline collection list")
@@ -43,11 +43,14 @@ def list_(context: typer.Context) -> None:
         collection = each.collection
         created = f"{collection.created.astimezone():%Y-%m-%d %H:%M}"
         scope = f"{collection.kind}/{collection.id}"
-        table.add_row(scope, each.name or "(key destroyed)", collection.model, str(each.persons), created)
+        model = (
+            "" if collection.recognition is None else f"{collection.recognition.pack}, {collection.recognition.name}"
+        )
+        table.add_row(scope, each.name or "(key destroyed)", model, str(each.persons), created)
     console.print(table)
 
 
-async def _listed(call: Invocation) -> list[collections.Listed]:
+async def _listed(call: Invocation) -> list[collections.Shown]:
     async with asking(call) as client:
         return collections.listed(client)
 

@@ -37,6 +37,9 @@ def add(
     face: Annotated[
         str | None, typer.Option(help="Of several faces, take the one at LEFT,TOP,WIDTH,HEIGHT.", show_default=False)
     ] = None,
+    consent: Annotated[
+        str | None, typer.Option(help="Your reference to what the person agreed to.", show_default=False)
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option("--from", help="Many persons: one folder or one photo each, named as they are called."),
@@ -53,7 +56,7 @@ def add(
         raise Refused('give a name and at least one photo: faceline person add "Grace Hopper" grace.jpg')
     else:
         wanted = [one(name, photos)]
-    enrolment = Enrolment(invocation(context), scope, choice, console)
+    enrolment = Enrolment(invocation(context), scope, choice, console, consent)
     return _told(asyncio.run(enrolment.run(wanted, skip_known=folder is not None)))
 
 
@@ -85,9 +88,9 @@ def list_(context: typer.Context, collection: InCollection = DEFAULT) -> None:
     console.print(table)
 
 
-async def _listed(call: Invocation, scope: str) -> list[persons.Listed]:
+async def _listed(call: Invocation, scope: str) -> list[persons.Shown]:
     async with asking(call) as client:
-        return persons.listed(client, scope)
+        return sorted(persons.listed(client, scope), key=lambda each: each.person.created)
 
 
 @person.command(epilog='Example: faceline person show "Grace Hopper"')
@@ -100,11 +103,14 @@ def show(
     found = asyncio.run(_found(invocation(context), collections.scope_of(collection), who))
     console.print(f"name    {found.name or '(key destroyed)'}", markup=False)
     console.print(f"person  {found.person.person_id}")
+    console.print(f"since   {found.person.created.astimezone():%Y-%m-%d %H:%M}")
+    if found.consent is not None:
+        console.print(f"consent {found.consent}", markup=False)
     for face in found.faces:
         console.print(f"face    {face}")
 
 
-async def _found(call: Invocation, scope: str, who: str) -> persons.Listed:
+async def _found(call: Invocation, scope: str, who: str) -> persons.Shown:
     async with asking(call) as client:
         return persons.found(client, scope, who)
 

@@ -24,7 +24,9 @@ class Register:
 
     async def open(self) -> None:
         """Make the collection."""
-        await collections.ensure(self.client, SCOPE, model=self.models.model, request_id=self.client.new_id())
+        await collections.ensure(
+            self.client, SCOPE, recognition=self.models.recognition, request_id=self.client.new_id()
+        )
 
     async def enrol(self, wanted: Wanted) -> str:
         """Enrol a person; the personId. Of several faces in a photo, the largest. Refused with the reason."""
@@ -37,7 +39,12 @@ class Register:
             found = await asyncio.to_thread(portrait, str(photo), content, self.models, Choice(largest=True))
             portraits.append(found)
         return await persons.add(
-            self.client, SCOPE, wanted.name, portraits, model=self.models.model, request_id=self.client.new_id()
+            self.client,
+            SCOPE,
+            wanted.name,
+            portraits,
+            recognition=self.models.recognition,
+            request_id=self.client.new_id(),
         )
 
     async def indexed(self) -> None:

@@ -29,7 +29,8 @@ class Arrow:
 
     @property
     def bookkeeping(self) -> bool:
-        return self.topic in BOOKKEEPING
+        # A client follows nearly everything, and no record flows on from there.
+        return self.topic in BOOKKEEPING or (self.node.shell == "client" and self.kind == "follows")
 
     def __str__(self) -> str:
         return f"{self.node.name} {self.kind} {self.topic.name}"

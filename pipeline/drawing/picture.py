@@ -11,7 +11,7 @@ from pipeline.topology import NODES, TOPICS, Node, Topic
 
 Side = Literal["left", "right"]
 
-WIDTH, HEIGHT = 1200, 600
+WIDTH, HEIGHT = 1200, 676
 STAGE_WIDTH, TOPIC_WIDTH, TOPIC_HEIGHT, LINE_HEIGHT, PILL_HEIGHT = 164, 138, 56, 14, 16
 
 # The one hand-made part: where a thing stands on the page, as the left edge of its column and the height of its middle.
@@ -29,7 +29,8 @@ PLACES: dict[str, tuple[int, int]] = {
     "collections": (636, 314),
     "persons": (636, 390),
     "templates": (636, 466),
-    "operations": (636, 542),
+    "memberships": (636, 542),
+    "operations": (636, 618),
     "enrol": (836, 466),
     "ledger": (1044, 390),
     "gaps": (1044, 466),
@@ -217,7 +218,9 @@ def _legend() -> list[str]:
         y = 30 + 20 * number
         lines.append(f'<path class="arrow {kind}" d="M20 {y} L60 {y}" marker-end="url(#{kind})"/>')
         lines.append(f'<text class="legend" x="72" y="{y + 4}">{meaning}</text>')
-    lines.append('<text class="legend" x="224" y="34">box: a stage, with the bookkeeping topics that it writes</text>')
+    lines.append(
+        '<text class="legend" x="224" y="34">box: a stage, with the topics that it keeps its books on or follows</text>'
+    )
     lines.append('<text class="legend" x="224" y="54">rounded: a topic, its key and how long it keeps a record</text>')
     lines.append('<text class="legend" x="224" y="74">orange: the topic that applications read</text>')
     return lines

@@ -77,6 +77,10 @@ class Asker:
         known = self._outcomes.get(operation_id)
         return None if known is None else _succeeded(known)
 
+    def known(self, operation_id: str) -> Operation | None:
+        """What came of an earlier request, refused or not; None where nothing is known of it."""
+        return self._outcomes.get(operation_id)
+
     async def ask(self, command: AnyCommand) -> Operation:
         """Have `command` carried out; raises Refused with the reason, Unanswered when nobody answers in time."""
         if (known := self.outcome(command.operation_id)) is not None:

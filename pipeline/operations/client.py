@@ -3,15 +3,16 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol, TypedDict
 
 from pipeline import codec
 from pipeline.codec import Received
 from pipeline.identifiers import operation_id
+from pipeline.operations import Refused
 from pipeline.operations.ask import Asker
-from pipeline.records import Person, Sealed
+from pipeline.records import AnyCommand, Person, Sealed
 from pipeline.topology import OPERATIONS, PERSONS, TABLES, TEMPLATES, Topic
 from pipeline.views import LiveSet
 
@@ -81,11 +82,38 @@ class Client:
     def heading(self, scope: str, request_id: str) -> Heading:
         """The heading of a command; the same request of the same principal is the same operation."""
         return Heading(
-            operation_id=operation_id(self.principal, request_id),
+            operation_id=self.operation_id(request_id),
             principal=self.principal,
             requested_at=self.clock(),
             scope=scope,
         )
+
+    def for_principal(self, principal: str) -> "Client":
+        """The same client, as somebody else asks through it."""
+        return replace(self, principal=principal)
+
+    def operation_id(self, request_id: str) -> str:
+        """The id under which the outcome of a request is found."""
+        return operation_id(self.principal, request_id)
+
+    async def drawn_key(self, owner_kind: str) -> str:
+        """A fresh data key; its kid. Not on the event loop: it is durable before it is used."""
+        return await asyncio.to_thread(self.keys.new, owner_kind)
+
+    async def ask_with_key(self, command: AnyCommand, kid: str, resource: str) -> str:
+        """Have a command carried out that makes `resource`, sealed with the fresh key `kid`; what was made.
+
+        The key is destroyed when the command is refused, and when an earlier try of the same request had made
+        something else. When nobody answers (Unanswered) it stays: the command may yet be carried out.
+        """
+        try:
+            made = str((await self.asker.ask(command)).resource)
+        except Refused:
+            await asyncio.to_thread(self.keys.destroy, (kid,))
+            raise
+        if made != resource:
+            await asyncio.to_thread(self.keys.destroy, (kid,))
+        return made
 
     def name_of(self, person: Person) -> str | None:
         """A person's name in the clear; None once the person's key is destroyed."""

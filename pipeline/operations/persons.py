@@ -1,107 +1,110 @@
-"""Persons: enrol one from photos, add a face, list them, forget one."""
+"""Persons: enrol one from photos, list them, rename one, forget one; in a group or in the PersonDirectory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline import codec
-from pipeline.operations import Refused
+from pipeline.operations import Refused, words
 from pipeline.operations.client import Client
-from pipeline.operations.collections import existing, of_model
+from pipeline.operations.collections import existing, for_recognition
 from pipeline.operations.photos import Portrait
-from pipeline.records import AddFace, AddPerson, Collection, DeleteFace, DeletePerson, Person, Template
-from pipeline.topology import PERSONS, TEMPLATES
-
-NAME_LENGTH = 128  # of the Face API (face-contract)
+from pipeline.operations.templates import sealed_template
+from pipeline.records import DIRECTORY, AddPerson, DeletePerson, GalleryKind, Person, Recognition, UpdatePerson
+from pipeline.topology import PERSONS
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """A person as a list shows it; `name` is None once the key is destroyed, `faces` are persistedFaceIds."""
+class Shown:
+    """A person with the words in the clear, None once the key is destroyed; `faces` are persistedFaceIds."""
 
     person: Person
     name: str | None
+    user_data: str | None
+    consent: str | None
     faces: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Where persons are enrolled: a group, or the PersonDirectory, which holds templates of every model."""
+
+    uid: str
+    kind: GalleryKind
+    recognition: Recognition | None
+
+
+def gallery(client: Client, scope: str) -> Gallery:
+    """The gallery of a scope `kind/id` or `directory`; Refused where there is none."""
+    if scope == DIRECTORY:
+        return Gallery(DIRECTORY, DIRECTORY, None)
+    collection = existing(client, scope)
+    return Gallery(collection.uid, collection.kind, collection.recognition)
+
+
 async def add(
-    client: Client, scope: str, name: str, portraits: Sequence[Portrait], *, model: str, request_id: str
+    client: Client,
+    scope: str,
+    name: str,
+    portraits: Sequence[Portrait] = (),
+    *,
+    recognition: Recognition | None = None,
+    user_data: str | None = None,
+    consent: str | None = None,
+    request_id: str,
 ) -> str:
-    """Enrol a person with one template per portrait, all of `model`; the personId. Refused with the reason.
-
-    The key is made before the command and destroyed when the command is refused. When nobody answers (Unanswered) it
-    stays: the command may yet be carried out.
-    """
+    """Enrol a person with one template per portrait, all of `recognition`; the personId. Refused with the reason."""
     heading = client.heading(scope, request_id)
     if (known := client.asker.outcome(heading["operation_id"])) is not None:
         return str(known.resource)
-    if not name.strip() or len(name) > NAME_LENGTH:
-        raise Refused(f"a name of {len(name)} characters: give 1 to {NAME_LENGTH}, not only blanks")
-    collection = of_model(existing(client, scope), model)
-    person_id, kid = client.new_id(), client.keys.new("person")
-    sealed = codec.seal(client.keys, kid, name.encode(), topic=PERSONS, key=person_id, field="name")
-    person = Person(person_id=person_id, collection=collection.uid, kid=kid, name=sealed, created=client.clock())
-    templates = tuple(_template(client, collection, person, portrait) for portrait in portraits)
-    try:
-        outcome = await client.asker.ask(AddPerson(**heading, person=person, templates=templates))
-    except Refused:
-        client.keys.destroy((kid,))
-        raise
-    return str(outcome.resource)
-
-
-async def add_face(
-    client: Client, scope: str, person_id: str, portrait: Portrait, *, model: str, request_id: str
-) -> str:
-    """Add one template to a person; the persistedFaceId. Refused with the reason."""
-    heading = client.heading(scope, request_id)
-    if (known := client.asker.outcome(heading["operation_id"])) is not None:
-        return str(known.resource)
-    collection = of_model(existing(client, scope), model)
-    person = _existing(client, collection, person_id)
-    outcome = await client.asker.ask(AddFace(**heading, template=_template(client, collection, person, portrait)))
-    return str(outcome.resource)
-
-
-def _template(client: Client, collection: Collection, person: Person, portrait: Portrait) -> Template:
-    face = client.new_id()
-    vector = portrait.template.astype("<f4").tobytes()
-    sealed = codec.seal(
-        client.keys, person.kid, vector, topic=TEMPLATES, key=f"{person.person_id}/{face}", field="vector"
-    )
-    return Template(
-        persisted_face_id=face,
-        person_id=person.person_id,
-        collection=collection.uid,
-        kind=collection.kind,
-        model=collection.model,
-        vector=sealed,
-        quality=portrait.quality,
+    name, user_data = words.checked_name(name), words.checked(user_data, "userData", words.USER_DATA)
+    consent = words.checked(consent, "consent", words.CONSENT)
+    home = gallery(client, scope)
+    if recognition is not None and scope != DIRECTORY:
+        for_recognition(existing(client, scope), recognition)
+    person_id, kid = client.new_id(), await client.drawn_key("person")
+    person = Person(
+        person_id=person_id,
+        collection=home.uid,
+        kid=kid,
+        name=words.seal(client, kid, name, topic=PERSONS, key=person_id, field="name"),
+        user_data=words.seal(client, kid, user_data, topic=PERSONS, key=person_id, field="userData"),
+        consent=words.seal(client, kid, consent, topic=PERSONS, key=person_id, field="consent"),
         created=client.clock(),
     )
+    templates = tuple(
+        sealed_template(client, home.uid, home.kind, portrait, recognition=of_model, kid=kid, person_id=person_id)
+        for of_model, portrait in _modelled(portraits, recognition)
+    )
+    return await client.ask_with_key(AddPerson(**heading, person=person, templates=templates), kid, person_id)
 
 
-def _existing(client: Client, collection: Collection, person_id: str) -> Person:
+def _modelled(portraits: Sequence[Portrait], recognition: Recognition | None) -> list[tuple[Recognition, Portrait]]:
+    if portraits and recognition is None:
+        raise ValueError("portraits come with the recognition model that measured them")
+    return [] if recognition is None else [(recognition, portrait) for portrait in portraits]
+
+
+def existing_person(client: Client, scope: str, person_id: str) -> Person:
+    """A person of a group or of the PersonDirectory; Refused where there is none."""
     person = client.tables.live.persons.get(person_id)
-    if person is None or person.collection != collection.uid:
-        raise Refused(
-            f"{collection.kind}/{collection.id} has no person {person_id}; see `faceline person list`", "PersonNotFound"
-        )
+    if person is None or person.collection != gallery(client, scope).uid:
+        gallery(client, scope)
+        raise Refused(f"{scope} has no person {person_id}; see `faceline person list`", "PersonNotFound")
     return person
 
 
-def listed(client: Client, scope: str) -> list[Listed]:
-    """The persons of a collection, in order of their creation; Refused where there is no such collection."""
-    live = client.tables.live
-    faces: dict[str, list[str]] = {}
-    for key in live.templates:
-        person, _, face = key.partition("/")
-        faces.setdefault(person, []).append(face)
-    persons = sorted(live.persons_of(existing(client, scope).uid), key=lambda each: (each.created, each.person_id))
-    return [Listed(each, client.name_of(each), tuple(sorted(faces.get(each.person_id, ())))) for each in persons]
+def shown(client: Client, scope: str, person_id: str) -> Shown:
+    """A person with the words; Refused where there is none."""
+    return _shown(client, existing_person(client, scope, person_id))
 
 
-def found(client: Client, scope: str, who: str) -> Listed:
-    """The person of a collection with that personId or name; Refused where there is none, or more than one."""
+def listed(client: Client, scope: str, *, start: str = "", top: int | None = None) -> list[Shown]:
+    """The persons of a gallery in order of their ids, at most `top` of those behind `start`."""
+    persons = client.tables.live.persons_of(gallery(client, scope).uid, start=start, top=top)
+    return [_shown(client, person) for person in persons]
+
+
+def found(client: Client, scope: str, who: str) -> Shown:
+    """The person of a gallery with that personId or name; Refused where there is none, or more than one."""
     persons = listed(client, scope)
     match [each for each in persons if who == each.person.person_id] or [each for each in persons if who == each.name]:
         case [one]:
@@ -113,13 +116,41 @@ def found(client: Client, scope: str, who: str) -> Listed:
             raise Refused(f"{len(several)} persons of {scope} are called {who!r}; give one of the ids {ids}")
 
 
+async def update(
+    client: Client,
+    scope: str,
+    person_id: str,
+    *,
+    name: str | None = None,
+    user_data: str | None = None,
+    request_id: str,
+) -> None:
+    """Give a person another name or other userData; what is not given stays. Refused where neither is."""
+    if not name and not user_data:
+        raise Refused("'name' and 'userData' are both empty: give one of them")
+    person = existing_person(client, scope, person_id)
+    kid, data = person.kid, words.checked(user_data, "userData", words.USER_DATA)
+    command = UpdatePerson(
+        **client.heading(scope, request_id),
+        person_id=person_id,
+        name=words.seal(client, kid, name and words.checked_name(name), topic=PERSONS, key=person_id, field="name"),
+        user_data=words.seal(client, kid, data, topic=PERSONS, key=person_id, field="userData"),
+    )
+    await client.asker.ask(command)
+
+
 async def delete(client: Client, scope: str, person_id: str, *, request_id: str) -> int:
     """Forget a person, whose key `control` destroys first; how many records were forgotten."""
     outcome = await client.asker.ask(DeletePerson(**client.heading(scope, request_id), person_id=person_id))
     return outcome.forgotten
 
 
-async def delete_face(client: Client, scope: str, person_id: str, face: str, *, request_id: str) -> None:
-    """Forget one template of a person."""
-    command = DeleteFace(**client.heading(scope, request_id), person_id=person_id, persisted_face_id=face)
-    await client.asker.ask(command)
+def _shown(client: Client, person: Person) -> Shown:
+    key = person.person_id
+    return Shown(
+        person,
+        words.opened(client, person.name, topic=PERSONS, key=key, field="name"),
+        words.opened(client, person.user_data, topic=PERSONS, key=key, field="userData"),
+        words.opened(client, person.consent, topic=PERSONS, key=key, field="consent"),
+        tuple(client.tables.live.faces_of(key)),
+    )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.operations import Refused
-from pipeline.records import Box
+from pipeline.records import Box, Recognition
 
 LEAST_OVERLAP = 0.3  # intersection over union; detectors draw their boxes differently, neighbours do not overlap
 
@@ -39,8 +39,8 @@ class Portraitist(Protocol):
     """The models, as enrolment needs them; every call blocks."""
 
     @property
-    def model(self) -> str:
-        """The name of the recognition model."""
+    def recognition(self) -> Recognition:
+        """What its templates may be compared with."""
         ...
 
     @property
@@ -81,7 +81,7 @@ def portrait(name: str, content: bytes, models: Portraitist, choice: Choice) -> 
     chosen = _chosen(name, faces, choice)
     if min(chosen.box.width, chosen.box.height) < models.minimum_face:
         raise Refused(
-            f"{name}: the face is {chosen.box.width} x {chosen.box.height} pixels, {models.model} needs "
+            f"{name}: the face is {chosen.box.width} x {chosen.box.height} pixels, {models.recognition.pack} needs "
             f"{models.minimum_face}; give a photo taken from nearer by"
         )
     return models.portray(image, chosen)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator
 
+from pipeline.records import Recognition
 from pipeline.settings.camera import Camera
 from pipeline.settings.mistakes import SettingsError, mistakes
 from pipeline.settings.tables import FILE, Detect, Identify, Kafka, Logs, Metrics, Milvus, Models, Table
@@ -57,6 +58,10 @@ class Settings(Table):
         """The map as these settings put it on a cluster."""
         scale = Scale(streams=self.kafka.streams, tables=self.kafka.tables)
         return Deployment(scale=scale, replication=self.kafka.replication, prefix=self.kafka.prefix)
+
+    def recognition(self) -> Recognition:
+        """What the templates of cameras and of the command line may be compared with."""
+        return Recognition(self.models.pack, self.models.recognition_model)
 
     def metrics_port(self, process: str) -> int:
         """The port of a process of the plain deployment; 0, any free one, for others and where no port is set."""

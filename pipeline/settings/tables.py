@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.records import DEFAULT_RECOGNITION, RecognitionModel
 from pipeline.settings.mistakes import SettingsError
 
 FILE = "faceline.toml"
@@ -131,6 +132,10 @@ class Models(Table):
 
     pack: str = Field(
         default="dlib", min_length=1, description="detector and embedder: dlib, retail, opencv or buffalo_l"
+    )
+    recognition_model: RecognitionModel = Field(
+        default=DEFAULT_RECOGNITION,
+        description="the Face API's name for what cameras and the command line measure; other names never meet it",
     )
     provider: Literal["cpu", "cuda"] = Field(
         default="cpu", description="what they run on; asking for cuda without one is an error"

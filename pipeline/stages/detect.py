@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
 from pipeline.ranges import Ranges, add
-from pipeline.records import Face, Frame, FrameId, Gap, Ledger, Shot
+from pipeline.records import Face, Frame, FrameId, Gap, Ledger, Recognition, Shot
 from pipeline.stages.contract import Emit, Output
 from pipeline.stages.tracks import Continuity, Sighting, Thumbnail, Track, TrackPolicy, advance
 from pipeline.topology import DETECT, FACES, GAPS, LEDGER, Node
@@ -32,8 +32,8 @@ class Eye(Protocol):
     """Opens, decodes and measures a frame; raises UnseeableError where that can never succeed."""
 
     @property
-    def model(self) -> str:
-        """The name of the model pack, for the record."""
+    def recognition(self) -> Recognition:
+        """What its templates may be compared with, for the record."""
         ...
 
     def look(self, frame: Frame, appended_at: datetime) -> Seen: ...
@@ -147,7 +147,7 @@ class Detect:
             face_id=best.face_id,
             expires=best.expires,
             captured_at=best.captured_at,
-            model=self.eye.model,
+            recognition=self.eye.recognition,
             template=best.template,
             box=best.box,
             landmarks=best.landmarks,

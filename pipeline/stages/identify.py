@@ -130,7 +130,7 @@ class Identify:
             face: Face | None = each.change.value if isinstance(each.change, Put) else None
             if face is None or face.shot is None:
                 continue
-            if face.model not in self.thresholds:
+            if face.recognition.pack not in self.thresholds:
                 unusable.append(Unusable(each.topic, each.partition, each.offset, "no such model", face.shot.frame))
             elif (vector := self.open_template(face)) is not None:
                 opened.append(_Opened(face, face.shot, vector))
@@ -155,7 +155,7 @@ class Identify:
             for scope in each.shot.watch.collections:
                 collection = self.live.collection_of(scope)
                 # Templates of different models never meet.
-                if collection is not None and collection.model == each.face.model:
+                if collection is not None and collection.recognition == each.face.recognition:
                     searches[collection.uid].append(each)
         return searches
 
@@ -181,7 +181,7 @@ class Identify:
         """The whole policy: the best live candidate at or over the threshold is named, else nobody is."""
         face, shot = probe.face, probe.shot
         own = shot.watch.threshold
-        threshold = self.thresholds[face.model] if own is None else own
+        threshold = self.thresholds[face.recognition.pack] if own is None else own
         alive = [
             (candidate.similarity, uid, candidate.person_id)
             for uid, candidate in probe.proposals
@@ -207,7 +207,7 @@ class Identify:
             identified_at=now,
             expires=now + self.keep,
             decision=decision,
-            model=face.model,
+            model=face.recognition.pack,
             engine=self.gallery.engine,
             threshold=threshold,
             person_id=person,

@@ -25,7 +25,7 @@ from pipeline import codec
 from pipeline.operations.ask import Asker
 from pipeline.operations.client import FOLLOWED, Client, Tables, followed
 from pipeline.operations.photos import Finding, Portrait, UnreadablePhoto
-from pipeline.records import Box, Sealed
+from pipeline.records import DEFAULT_RECOGNITION, Box, Recognition, RecognitionModel, Sealed
 from pipeline.topology import COMMANDS, Deployment, Topic
 from pipeline.views import Follower
 
@@ -35,10 +35,11 @@ class ModelPortraitist:
     """Measures the faces of photos with a model pack."""
 
     models: FaceModels
+    name: RecognitionModel = DEFAULT_RECOGNITION
 
     @property
-    def model(self) -> str:
-        return self.models.name
+    def recognition(self) -> Recognition:
+        return Recognition(self.models.name, self.name)
 
     @property
     def minimum_face(self) -> int:
@@ -104,12 +105,17 @@ async def client(access: KafkaAccess, deployment: Deployment, keys: KeyStore, pr
     await asyncio.to_thread(_check_topics, access, deployment)
     producer = kafka.producer(access)
     asker, tables = Asker(producer, deployment), Tables()
+    ends = kafka.consumer(access, committed=False)
     async with AsyncExitStack() as opened:
         opened.push_async_callback(producer.stop)
+        opened.push_async_callback(ends.stop)
         try:
             await producer.start()
+            await ends.start()
             view = await opened.enter_async_context(
-                followed(asker, tables, lambda topics, hear: Follower(reader(access), deployment, topics, hear))
+                followed(
+                    asker, tables, lambda topics, hear: Follower(reader(access), deployment, topics, hear, ends=ends)
+                )
             )
         except KafkaConnectionError:
             raise ServiceUnavailable(

@@ -15,7 +15,7 @@ from models.quality import quality
 from pipeline import identifiers
 from pipeline.codec import seal, unseal
 from pipeline.lifetimes import face_key
-from pipeline.records import Box, Frame
+from pipeline.records import Box, Frame, Recognition, RecognitionModel
 from pipeline.stages.detect import Image, Seen, UnseeableError
 from pipeline.stages.tracks import Sighting, Thumbnail, Vector
 from pipeline.topology import FACES, FRAMES
@@ -28,10 +28,11 @@ class ModelEye:
     models: FaceModels
     keys: KeyStore
     secret: bytes
+    name: RecognitionModel
 
     @property
-    def model(self) -> str:
-        return self.models.name
+    def recognition(self) -> Recognition:
+        return Recognition(self.models.name, self.name)
 
     def look(self, frame: Frame, appended_at: datetime) -> Seen:
         image = self._open(frame)

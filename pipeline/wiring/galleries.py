@@ -14,7 +14,8 @@ from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
 from connectors.milvus import Milvus, NoSuchCollection, Row
 from models.catalogue import Catalogue
 from pipeline.codec import unseal
-from pipeline.records import Collection, CollectionKind, Face, Template
+from pipeline.identifiers import template_key, template_owner
+from pipeline.records import DIRECTORY, Collection, Face, GalleryKind, Template
 from pipeline.stages.enrol import Entry
 from pipeline.stages.identify import Candidate
 from pipeline.topology import FACES, TEMPLATES
@@ -22,11 +23,13 @@ from pipeline.topology import FACES, TEMPLATES
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-LARGE: frozenset[CollectionKind] = frozenset({"largepersongroup"})
+LARGE: frozenset[GalleryKind] = frozenset({"largepersongroup", "largefacelist"})
 
 
-def place(kind: CollectionKind, uid: str, model: str) -> str:
+def place(kind: GalleryKind, uid: str, model: str) -> str:
     """The Milvus collection of a gallery: the small ones of a model share one, a large one has its own."""
+    if kind == DIRECTORY:
+        return f"{DIRECTORY}_{model}"
     return f"large_{uid.replace('-', '')}" if kind in LARGE else f"small_{model}"
 
 
@@ -57,8 +60,10 @@ class MilvusGallery:
         return "milvus"
 
     def search(self, collection: Collection, probes: NDArray[np.float32], limit: int) -> list[list[Candidate]]:
-        pack = self.catalogue.pack(collection.model)
-        name = place(collection.kind, collection.uid, collection.model)
+        if collection.recognition is None:
+            return [[] for _ in probes]
+        pack = self.catalogue.pack(collection.recognition.pack)
+        name = place(collection.kind, collection.uid, pack.name)
 
         def ask() -> list[list[Candidate]]:
             try:
@@ -82,13 +87,13 @@ class MilvusIndex:
 
     def upsert(self, entries: Sequence[Entry]) -> None:
         template = entries[0].template
-        pack = self.catalogue.pack(template.model)
-        name = place(template.kind, template.collection, template.model)
+        pack = self.catalogue.pack(template.recognition.pack)
+        name = place(template.kind, template.collection, pack.name)
         rows = [
             Row(
                 id=entry.template.persisted_face_id,
                 gallery=entry.template.collection,
-                person=entry.template.person_id,
+                person=entry.template.person_id or "",
                 key_id=entry.template.vector.kid,
                 vector=entry.vector,
             )
@@ -123,16 +128,17 @@ class Templates:
 
     def of_face(self, face: Face) -> NDArray[np.float32] | None:
         return self._vector(
-            face.model,
+            face.recognition.pack,
             lambda: unseal(
                 self.keys, face.template, topic=FACES, key=face.face_id, field="template", expires=face.expires
             ),
         )
 
     def of_person(self, template: Template) -> NDArray[np.float32] | None:
-        key = f"{template.person_id}/{template.persisted_face_id}"
+        key = template_key(template_owner(template), template.persisted_face_id)
         return self._vector(
-            template.model, lambda: unseal(self.keys, template.vector, topic=TEMPLATES, key=key, field="vector")
+            template.recognition.pack,
+            lambda: unseal(self.keys, template.vector, topic=TEMPLATES, key=key, field="vector"),
         )
 
     def _vector(self, model: str, opened: Callable[[], bytes]) -> NDArray[np.float32] | None:

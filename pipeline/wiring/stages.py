@@ -60,7 +60,8 @@ def _detect(parts: Parts) -> Detect:
 
     wanted, models = parts.settings.detect, parts.models()
     policy = TrackPolicy(wanted.confirm_after, timedelta(seconds=wanted.track_gap), wanted.better_by)
-    return Detect(ModelEye(models, parts.keys, parts.secret), ModelContinuity(models), policy, wanted.batch)
+    eye = ModelEye(models, parts.keys, parts.secret, parts.settings.models.recognition_model)
+    return Detect(eye, ModelContinuity(models), policy, wanted.batch)
 
 
 def _identify(parts: Parts, live: LiveSet) -> Identify:

@@ -20,7 +20,7 @@ from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
 from pipeline.keeper import Keeper
 from pipeline.metrics import Metrics
-from pipeline.records import Box, Face, FrameId, Identification, Sealed, Shot, Watch
+from pipeline.records import Box, Face, FrameId, Identification, Recognition, Sealed, Shot, Watch
 from pipeline.shell.attempts import Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
@@ -38,7 +38,7 @@ def face(name: str, number: int = 0) -> Face:
         face_id=name,
         expires=EPOCH + timedelta(days=1),
         captured_at=EPOCH,
-        model="none",
+        recognition=Recognition("none"),
         template=Sealed("0" * 32, b"\0" * 12, b"\0" * 16),
         box=Box(0, 0, 1, 1),
         landmarks=((0.0, 0.0),) * 5,

@@ -12,7 +12,9 @@ from pipeline.records import (
     Face,
     Frame,
     FrameId,
+    GalleryKind,
     Person,
+    Recognition,
     Sealed,
     Shot,
     Template,
@@ -22,6 +24,7 @@ from pipeline.topology import Topic
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 MODEL = "sface"
+RECOGNITION = Recognition(MODEL)
 BOX = Box(10, 20, 80, 90)
 LANDMARKS = ((30.0, 50.0), (70.0, 50.0), (50.0, 70.0), (35.0, 90.0), (65.0, 90.0))
 WATCH = Watch(collections=("largepersongroup/people",))
@@ -69,7 +72,7 @@ def face(
         face_id=face_id,
         expires=expires,
         captured_at=NOON,
-        model=model,
+        recognition=Recognition(model),
         template=sealed(),
         box=BOX,
         landmarks=LANDMARKS,
@@ -81,7 +84,8 @@ def face(
 def collection(
     uid: str = "u0", given: str = "people", *, kind: CollectionKind = "largepersongroup", model: str = MODEL
 ) -> Collection:
-    return Collection(uid=uid, kind=kind, id=given, model=model, name=sealed(f"key-of-{uid}"), created=NOON)
+    recognition = None if kind == "dynamicpersongroup" else Recognition(model)
+    return Collection(uid=uid, kind=kind, id=given, recognition=recognition, name=sealed(f"key-of-{uid}"), created=NOON)
 
 
 def person(person_id: str = "p0", *, uid: str = "u0", kid: str | None = None, created: datetime = NOON) -> Person:
@@ -91,11 +95,11 @@ def person(person_id: str = "p0", *, uid: str = "u0", kid: str | None = None, cr
 
 def template(
     face_id: str = "e0",
-    person_id: str = "p0",
+    person_id: str | None = "p0",
     *,
     uid: str = "u0",
     kid: str | None = None,
-    kind: CollectionKind = "largepersongroup",
+    kind: GalleryKind = "largepersongroup",
     model: str = MODEL,
 ) -> Template:
     return Template(
@@ -103,7 +107,7 @@ def template(
         person_id=person_id,
         collection=uid,
         kind=kind,
-        model=model,
+        recognition=Recognition(model),
         vector=sealed(kid or f"key-of-{person_id}"),
         quality=0.9,
         created=NOON,

@@ -58,8 +58,8 @@ def test_a_stage_replays_only_what_it_wrote_itself_into_the_partition_it_reads(n
 
 
 @pytest.mark.parametrize("node", NODES, ids=named)
-def test_what_is_followed_as_a_whole_is_a_table(node: Node) -> None:
-    assert all(topic.family == "table" and "compact" in topic.cleanup for topic in node.follows)
+def test_what_is_followed_as_a_whole_has_a_last_word_per_key(node: Node) -> None:
+    assert all("compact" in topic.cleanup for topic in node.follows)
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=named)
@@ -99,6 +99,12 @@ def test_places_never_move() -> None:
     scale = Scale(streams=32, tables=8)
     assert [scale.of_camera(camera) for camera in ("door", "gate", "Straße 7")] == [13, 20, 21]
     assert [scale.of_scope(scope) for scope in ("largepersongroup/people", "persongroup/staff")] == [3, 1]
+
+
+def test_what_is_counted_or_checked_together_has_one_owner() -> None:
+    scale = Scale(tables=8)
+    assert len({scale.of_scope(f"facelist/{number}") for number in range(64)}) == 1
+    assert {scale.of_scope(f"dynamicpersongroup/{number}") for number in range(64)} == {scale.of_scope("directory")}
 
 
 def test_streams_and_tables_have_counts_of_their_own() -> None:

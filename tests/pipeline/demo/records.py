@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.changes import Change, Put, Tombstone
 from pipeline.codec import Received
 from pipeline.demo.screen import Gone, Passage
-from pipeline.records import Box, Face, Frame, FrameId, Identification, Sealed, Shot, Watch
+from pipeline.records import Box, Face, Frame, FrameId, Identification, Recognition, Sealed, Shot, Watch
 from pipeline.topology import FACES, FRAMES, IDENTIFICATIONS, Topic
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -39,7 +39,7 @@ def face(name: str, number: int, track: str = "track", box: Box = Box(100, 80, 1
         face_id=name,
         expires=at + timedelta(seconds=60),
         captured_at=at,
-        model="dlib",
+        recognition=Recognition("dlib"),
         template=SEALED,
         box=box,
         landmarks=((0.0, 0.0),) * 5,

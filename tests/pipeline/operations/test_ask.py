@@ -21,7 +21,9 @@ def command(world: World, request: str = "r1") -> DeleteCollection:
 
 
 def told(operation_id: str, *, age: timedelta = timedelta(0)) -> Received:
-    operation = Operation(operation_id=operation_id, outcome="succeeded", finished=NOW - age, resource="it")
+    operation = Operation(
+        operation_id=operation_id, outcome="succeeded", requested=NOW, finished=NOW - age, resource="it"
+    )
     return Received(OPERATIONS, 0, 0, NOW, Put(operation_id, operation))
 
 

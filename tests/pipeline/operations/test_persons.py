@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from pipeline import codec
-from pipeline.operations import Refused, Unanswered, collections, persons
+from pipeline.operations import Refused, Unanswered, collections, enrolled, persons
 from pipeline.operations.photos import Portrait
-from pipeline.records import Box, Template
+from pipeline.records import Box, Recognition, Template
 from pipeline.topology import TEMPLATES
 
 from .conftest import World, make_world
 
 SCOPE = "largepersongroup/people"
+RETAIL = Recognition("retail")
 
 
 def portrait_of(seed: int) -> Portrait:
@@ -20,13 +21,13 @@ def portrait_of(seed: int) -> Portrait:
 
 
 async def gallery(world: World) -> World:
-    await collections.add(world.client, SCOPE, model="retail", name="people", request_id="collection")
+    await collections.add(world.client, SCOPE, recognition=RETAIL, name="people", request_id="collection")
     return world
 
 
 async def enrol(world: World, name: str, *seeds: int, request: str = "r1") -> str:
     portraits = [portrait_of(seed) for seed in seeds]
-    return await persons.add(world.client, SCOPE, name, portraits, model="retail", request_id=request)
+    return await persons.add(world.client, SCOPE, name, portraits, recognition=RETAIL, request_id=request)
 
 
 def opened(world: World, template: Template) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -96,22 +97,24 @@ async def test_absent_collection_and_foreign_model_are_refused(world: World) -> 
         await enrol(world, "Ada", 1)
     await gallery(world)
     with pytest.raises(Refused, match="the model retail"):
-        await persons.add(world.client, SCOPE, "Ada", [portrait_of(1)], model="dlib", request_id="r2")
+        await persons.add(
+            world.client, SCOPE, "Ada", [portrait_of(1)], recognition=Recognition("dlib"), request_id="r2"
+        )
 
 
 async def test_face_is_added_and_deleted(world: World) -> None:
     await gallery(world)
     person_id = await enrol(world, "Ada", 1)
-    face = await persons.add_face(world.client, SCOPE, person_id, portrait_of(2), model="retail", request_id="r2")
+    face = await enrolled.add(world.client, SCOPE, person_id, portrait_of(2), recognition=RETAIL, request_id="r2")
     assert face in persons.found(world.client, SCOPE, "Ada").faces
-    await persons.delete_face(world.client, SCOPE, person_id, face, request_id="r3")
+    await enrolled.delete(world.client, SCOPE, person_id, face, request_id="r3")
     assert len(persons.found(world.client, SCOPE, "Ada").faces) == 1
 
 
 async def test_face_of_nobody_is_refused(world: World) -> None:
     await gallery(world)
     with pytest.raises(Refused, match="has no person nobody"):
-        await persons.add_face(world.client, SCOPE, "nobody", portrait_of(2), model="retail", request_id="r2")
+        await enrolled.add(world.client, SCOPE, "nobody", portrait_of(2), recognition=RETAIL, request_id="r2")
 
 
 async def test_person_is_found_by_name_and_by_id_unless_two_share_the_name(world: World) -> None:

@@ -11,9 +11,12 @@ from numpy.typing import NDArray
 
 from pipeline.operations import Refused
 from pipeline.operations.photos import Choice, Finding, Portrait, UnreadablePhoto, portrait
-from pipeline.records import Box
+from pipeline.records import Box, Recognition
 
 SMALL, LARGE = Box(10, 10, 60, 70), Box(200, 40, 120, 140)
+
+
+TOLD = Recognition("told")
 
 
 @dataclass
@@ -22,7 +25,7 @@ class ToldFaces:
 
     boxes: Sequence[Box] = ()
     readable: bool = True
-    model: str = "told"
+    recognition: Recognition = TOLD
     minimum_face: int = 50
 
     def decode(self, content: bytes) -> NDArray[np.uint8]:

@@ -28,7 +28,8 @@ from pipeline.records import (
 )
 from pipeline.stages import control
 from pipeline.stages.contract import DestroyKeys, Emit, Output
-from pipeline.stages.control import FACES_PER_PERSON, REMEMBERED, Control, Tables
+from pipeline.stages.control import REMEMBERED, Control, Tables
+from pipeline.stages.control.faces import FACES_PER_PERSON
 from pipeline.topology import COLLECTIONS, COMMANDS, CONTROL, OPERATIONS, PERSONS, TEMPLATES, Topic
 from tests.pipeline.examples import NOON, collection, person, received, template
 
@@ -172,6 +173,7 @@ def test_what_is_accepted_and_what_follows(
     assert caused.outcome == Operation(
         operation_id=command.operation_id,
         outcome="succeeded",
+        requested=NOON,
         finished=NOON,
         resource=resource,
         forgotten=sum(not put for _, _, put in changes),
@@ -240,12 +242,12 @@ REFUSED: dict[str, tuple[AnyCommand, str, str]] = {
     "a face of another model": (
         add_face(template("e3", model="other")),
         "BadArgument",
-        "'recognitionModel' is incompatible: the collection holds sface templates, this one is of other",
+        "'recognitionModel' is incompatible.",
     ),
     "a person with a face of another model": (
         add_person(person("p2"), template("e3", "p2"), template("e4", "p2", model="other")),
         "BadArgument",
-        "'recognitionModel' is incompatible: the collection holds sface templates, this one is of other",
+        "'recognitionModel' is incompatible.",
     ),
     "nobody less": (delete_person("p9"), "PersonNotFound", "largepersongroup/people has no person p9"),
     "somebody less, in the name of another collection": (
@@ -255,8 +257,8 @@ REFUSED: dict[str, tuple[AnyCommand, str, str]] = {
     ),
     "somebody less, in the name of no collection": (
         delete_person(scope="persongroup/people"),
-        "PersonNotFound",
-        "persongroup/people has no person p0",
+        "PersonGroupNotFound",
+        "there is no collection persongroup/people",
     ),
     "a face less of nobody": (delete_face("p9"), "PersonNotFound", "largepersongroup/people has no person p9"),
     "a face less that is not there": (
@@ -282,7 +284,7 @@ def test_what_is_refused_changes_nothing_and_says_why(command: AnyCommand, code:
     caused = step(enrolled(), command)
     assert (caused.changes, caused.destroyed) == ([], [])
     assert caused.outcome == Operation(
-        operation_id=command.operation_id, outcome="failed", finished=NOON, code=code, message=message
+        operation_id=command.operation_id, outcome="failed", requested=NOON, finished=NOON, code=code, message=message
     )
 
 
@@ -302,7 +304,7 @@ def test_nobody_comes_with_more_faces_than_that() -> None:
 
 
 def test_a_collection_has_a_limit_of_its_kind(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(control.PERSONS_PER_COLLECTION, "largepersongroup", 2)
+    monkeypatch.setitem(control.persons.PERSONS_IN, "largepersongroup", 2)
     state = enrolled()
     caused = step(state, add_person(person("p2")))
     assert (caused.outcome.code, caused.outcome.message) == (
@@ -465,7 +467,7 @@ class History(RuleBasedStateMachine):
             key: self.uids[scope] for key, scope in self.persons.items()
         }
         assert set(live.templates) == {f"{key}/{face}" for key, faces in self.faces.items() for face in faces}
-        assert self.state.faces == {key: faces for key, faces in self.faces.items() if faces}
+        assert {key: set(live.faces_of(key)) for key in self.faces} == self.faces
 
     @invariant()
     def whoever_lives_has_a_key_and_whoever_does_not_has_none(self) -> None:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from pipeline.changes import Put, Tombstone
 from pipeline.codec import Received, Unusable
 from pipeline.ranges import normal
-from pipeline.records import Box, Face, Frame, Gap, Ledger
+from pipeline.records import Box, Face, Frame, Gap, Ledger, Recognition
 from pipeline.stages.contract import Emit, Output
 from pipeline.stages.detect import EARLIER_SESSIONS, Detect, Seen, State, UnseeableError
 from pipeline.stages.tracks import Sighting, Thumbnail, TrackPolicy, Vector
 from pipeline.topology import DETECT, FACES, FRAMES, GAPS, LEDGER, Topic
-from tests.pipeline.examples import BOX, LANDMARKS, NOON, frame, received, sealed, seconds
+from tests.pipeline.examples import BOX, LANDMARKS, NOON, RECOGNITION, frame, received, sealed, seconds
 
 LOST = "not in frames when detect came to it"
 
@@ -31,7 +31,7 @@ class Passer:
     scenes: dict[int, int] = field(default_factory=dict)
     persons: dict[int, int] = field(default_factory=dict)
     qualities: dict[int, float] = field(default_factory=dict)
-    model: str = "sface"
+    recognition: Recognition = RECOGNITION
 
     def look(self, frame: Frame, appended_at: datetime) -> Seen:
         number = frame.id.sequence
@@ -306,7 +306,7 @@ def test_a_face_carries_its_best_shot_its_track_and_what_its_camera_watches() ->
     assert (told.face_id, told.shot.track_id) == ("face door/s1/0", "track door/s1/0")
     assert (told.shot.frame, told.shot.revision, told.shot.watch) == (frame(0).id, 0, frame(0).watch)
     assert (told.captured_at, told.expires) == (frame(0).captured_at, NOON + seconds(600))
-    assert (told.model, told.quality, told.box, told.landmarks) == ("sface", 0.9, BOX, LANDMARKS)
+    assert (told.recognition, told.quality, told.box, told.landmarks) == (RECOGNITION, 0.9, BOX, LANDMARKS)
     assert [output.change.key for output in outputs if isinstance(output, Emit) and output.topic is FACES] == [
         "face door/s1/0"
     ]

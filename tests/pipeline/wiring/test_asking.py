@@ -21,7 +21,7 @@ from pipeline.operations import Unanswered, collections, persons
 from pipeline.operations.photos import Portrait
 from pipeline.operations.waiting import enrolled
 from pipeline.operations.watch import identifications
-from pipeline.records import Box, Identification
+from pipeline.records import Box, Identification, Recognition
 from pipeline.shell.attempts import Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
@@ -31,6 +31,7 @@ from pipeline.wiring.asking import client, reader
 from tests.pipeline.conftest import Cluster
 
 SCOPE = "largepersongroup/people"
+RETAIL = Recognition("retail")
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 pytestmark = pytest.mark.broker
@@ -70,9 +71,9 @@ async def test_a_person_comes_and_goes(cluster: Cluster, keys: KeyStore, tmp_pat
         control(cluster, keys, tmp_path),
         client(cluster.access, cluster.deployment, keys, "operator/test") as asking,
     ):
-        collection = await collections.ensure(asking, SCOPE, model="retail", request_id="r1")
-        person_id = await persons.add(asking, SCOPE, "Ada", [portrait()], model="retail", request_id="r2")
-        assert await persons.add(asking, SCOPE, "Ada", [portrait()], model="retail", request_id="r2") == person_id
+        collection = await collections.ensure(asking, SCOPE, recognition=RETAIL, request_id="r1")
+        person_id = await persons.add(asking, SCOPE, "Ada", [portrait()], recognition=RETAIL, request_id="r2")
+        assert await persons.add(asking, SCOPE, "Ada", [portrait()], recognition=RETAIL, request_id="r2") == person_id
         await asking.catch_up()
         (listed,) = persons.listed(asking, SCOPE)
         assert (listed.person.person_id, listed.name, listed.person.collection) == (person_id, "Ada", collection.uid)
@@ -96,8 +97,8 @@ async def test_waiting_follows_the_offsets_that_the_group_commits(
             control(cluster, keys, tmp_path),
             client(cluster.access, cluster.deployment, keys, "operator/test") as asking,
         ):
-            await collections.ensure(asking, SCOPE, model="retail", request_id="r1")
-            await persons.add(asking, SCOPE, "Ada", [portrait()], model="retail", request_id="r2")
+            await collections.ensure(asking, SCOPE, recognition=RETAIL, request_id="r1")
+            await persons.add(asking, SCOPE, "Ada", [portrait()], recognition=RETAIL, request_id="r2")
             group = f"{cluster.deployment.prefix}enrol"
             with pytest.raises(Unanswered):
                 await enrolled(asking, admin, group, SCOPE, cluster.deployment, timeout=0.3)

@@ -1,0 +1,101 @@
+"""What travels on the topics: frozen records without behaviour.
+
+Times are timezone-aware UTC datetimes, lengths are pixels of the frame, similarities are the model's own
+(`models/catalogue.toml`). Everything biometric, every image and every name is a `Sealed`.
+"""
+
+from pipeline.records.base import (
+    Box,
+    FrameId,
+    Instant,
+    Record,
+    Sealed,
+)
+from pipeline.records.commands import (
+    AddCollection,
+    AddFace,
+    AddPerson,
+    AnyCommand,
+    ChangeMembers,
+    Command,
+    DeleteCollection,
+    DeleteFace,
+    DeletePerson,
+    FinishTraining,
+    TrainCollection,
+    UpdateCollection,
+    UpdateFace,
+    UpdatePerson,
+)
+from pipeline.records.recognition import (
+    DEFAULT_RECOGNITION,
+    Recognition,
+    RecognitionModel,
+)
+from pipeline.records.streams import (
+    DeadLetter,
+    Face,
+    Frame,
+    Gap,
+    Identification,
+    Ledger,
+    Shot,
+    Watch,
+)
+from pipeline.records.tables import (
+    DIRECTORY,
+    KIND_WORDS,
+    Collection,
+    CollectionKind,
+    Directory,
+    GalleryKind,
+    Membership,
+    Operation,
+    Person,
+    Template,
+    Training,
+)
+
+__all__ = [
+    "DEFAULT_RECOGNITION",
+    "DIRECTORY",
+    "KIND_WORDS",
+    "AddCollection",
+    "AddFace",
+    "AddPerson",
+    "AnyCommand",
+    "Box",
+    "ChangeMembers",
+    "Collection",
+    "CollectionKind",
+    "Command",
+    "DeadLetter",
+    "DeleteCollection",
+    "DeleteFace",
+    "DeletePerson",
+    "Directory",
+    "Face",
+    "FinishTraining",
+    "Frame",
+    "FrameId",
+    "GalleryKind",
+    "Gap",
+    "Identification",
+    "Instant",
+    "Ledger",
+    "Membership",
+    "Operation",
+    "Person",
+    "Recognition",
+    "RecognitionModel",
+    "Record",
+    "Sealed",
+    "Shot",
+    "Template",
+    "TrainCollection",
+    "Training",
+    "UpdateCollection",
+    "UpdateFace",
+    "UpdatePerson",
+    "Watch",
+]
