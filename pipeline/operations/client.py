@@ -18,7 +18,7 @@ from pipeline.views import LiveSet
 
 
 class DataKeys(codec.Keys, Protocol):
-    """What operations need of the key store."""
+    """What operations need of the key store; `seal` raises Forgotten where the key is destroyed."""
 
     def new(self, owner_kind: str, expires: datetime | None = None) -> str:
         """Create a data key; its kid."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import get_args
 
-from pipeline.operations import Refused, words
+from pipeline.operations import Refused, still_there, words
 from pipeline.operations.client import Client
 from pipeline.records import (
     KIND_WORDS,
@@ -141,7 +141,8 @@ async def update(
 ) -> None:
     """Give a collection another name or other userData; what is not given stays. Refused where neither is."""
     collection = existing(client, scope)
-    new_name, new_data = new_words(client, collection, name, user_data)
+    with still_there(f"{KIND_WORDS[collection.kind]}NotFound", f"{scope} was deleted"):
+        new_name, new_data = new_words(client, collection, name, user_data)
     command = UpdateCollection(
         **client.heading(scope, request_id), uid=collection.uid, name=new_name, user_data=new_data
     )

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from pipeline.operations import Refused, collections, persons
+from pipeline.operations import Refused, collections, persons, still_there
 from pipeline.operations.client import Client
 from pipeline.records import DIRECTORY, ChangeMembers, Operation
 
@@ -33,7 +33,8 @@ async def change(
 ) -> None:
     """Let persons join and leave, and rename, all at once; Refused where nothing is given or somebody is unknown."""
     group = collections.existing(client, scope)
-    new_name, new_data = collections.new_words(client, group, name, user_data, needed=not add and not remove)
+    with still_there("DynamicPersonGroupNotFound", f"{scope} was deleted"):
+        new_name, new_data = collections.new_words(client, group, name, user_data, needed=not add and not remove)
     command = ChangeMembers(
         **client.heading(scope, request_id), uid=group.uid, add=add, remove=remove, name=new_name, user_data=new_data
     )

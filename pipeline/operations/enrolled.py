@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.identifiers import template_key, template_owner
-from pipeline.operations import Refused, persons, words
+from pipeline.operations import Refused, persons, still_there, words
 from pipeline.operations.client import Client
 from pipeline.operations.collections import existing, for_recognition
 from pipeline.operations.photos import Portrait
@@ -50,16 +50,17 @@ async def add(
         kid = await client.drawn_key("face")
     else:
         kid = persons.existing_person(client, scope, person_id).kid
-    template = sealed_template(
-        client,
-        home.uid,
-        home.kind,
-        portrait,
-        recognition=recognition,
-        kid=kid,
-        person_id=person_id,
-        user_data=user_data,
-    )
+    with still_there("PersonNotFound", f"person {person_id} was deleted"):
+        template = sealed_template(
+            client,
+            home.uid,
+            home.kind,
+            portrait,
+            recognition=recognition,
+            kid=kid,
+            person_id=person_id,
+            user_data=user_data,
+        )
     command = AddFace(**heading, template=template)
     if person_id is None:
         return await client.ask_with_key(command, kid, template.persisted_face_id)
@@ -110,7 +111,8 @@ async def update(
     template = existing_face(client, scope, person_id, face)
     words.checked(user_data, "userData", words.FACE_USER_DATA)
     key = template_key(template_owner(template), face)
-    sealed = words.seal(client, template.vector.kid, user_data, topic=TEMPLATES, key=key, field="userData")
+    with still_there("PersistedFaceNotFound", f"face {face} was deleted"):
+        sealed = words.seal(client, template.vector.kid, user_data, topic=TEMPLATES, key=key, field="userData")
     await client.asker.ask(
         UpdateFace(**client.heading(scope, request_id), persisted_face_id=face, person_id=person_id, user_data=sealed)
     )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.operations import Refused, words
+from pipeline.operations import Refused, still_there, words
 from pipeline.operations.client import Client
 from pipeline.operations.collections import existing, for_recognition
 from pipeline.operations.photos import Portrait
@@ -130,12 +130,13 @@ async def update(
         raise Refused("'name' and 'userData' are both empty: give one of them")
     person = existing_person(client, scope, person_id)
     kid, data = person.kid, words.checked(user_data, "userData", words.USER_DATA)
-    command = UpdatePerson(
-        **client.heading(scope, request_id),
-        person_id=person_id,
-        name=words.seal(client, kid, name and words.checked_name(name), topic=PERSONS, key=person_id, field="name"),
-        user_data=words.seal(client, kid, data, topic=PERSONS, key=person_id, field="userData"),
-    )
+    with still_there("PersonNotFound", f"person {person_id} was deleted"):
+        command = UpdatePerson(
+            **client.heading(scope, request_id),
+            person_id=person_id,
+            name=words.seal(client, kid, name and words.checked_name(name), topic=PERSONS, key=person_id, field="name"),
+            user_data=words.seal(client, kid, data, topic=PERSONS, key=person_id, field="userData"),
+        )
     await client.asker.ask(command)
 
 

@@ -91,8 +91,8 @@ class Trainer:
         positions = await asyncio.to_thread(self.groups.committed, group, topic)
         if training.target >= 0 and positions.get(self.deployment.scale.of_scope(scope), 0) <= training.target:
             return collection
-        request = f"finish-training/{collection.uid}/{training.requested.isoformat()}"
-        heading = client.heading(scope, request)
+        # A request of its own each time: several who see it at once cause one change, because control looks first.
+        heading = client.heading(scope, client.new_id())
         await client.asker.ask(FinishTraining(**heading, uid=collection.uid, target=training.target))
         await client.catch_up()
         return existing(client, scope)

@@ -3,7 +3,7 @@
 import asyncio
 import getpass
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from models.image import UnreadableImage, decode
 from models.pack import FaceModels
 from models.quality import quality
 from pipeline import codec
+from pipeline.operations import Forgotten
 from pipeline.operations.ask import Asker
 from pipeline.operations.client import FOLLOWED, Client, Tables, followed
 from pipeline.operations.photos import Finding, Portrait, UnreadablePhoto
@@ -60,6 +61,28 @@ class ModelPortraitist:
         measured = Detection((box.left, box.top, box.width, box.height), face.score, face.landmarks)
         template = self.models.embed(image, [face.landmarks])[0]
         return Portrait(box, quality(image, measured).score, template)
+
+
+@dataclass(frozen=True, slots=True)
+class SealingKeys:
+    """The key store, as operations write with it."""
+
+    keys: KeyStore
+
+    def new(self, owner_kind: str, expires: datetime | None = None) -> str:
+        return self.keys.new(owner_kind, expires)
+
+    def destroy(self, kids: Iterable[str]) -> None:
+        self.keys.destroy(kids)
+
+    def seal(self, kid: str, plaintext: bytes, associated: bytes) -> tuple[bytes, bytes]:
+        try:
+            return self.keys.seal(kid, plaintext, associated)
+        except KeyDestroyed:
+            raise Forgotten from None
+
+    def open(self, kid: str, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+        return self.keys.open(kid, nonce, ciphertext, associated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +148,7 @@ async def client(access: KafkaAccess, deployment: Deployment, keys: KeyStore, pr
             principal=principal,
             asker=asker,
             tables=tables,
-            keys=keys,
+            keys=SealingKeys(keys),
             unseal=Opener(keys),
             catch_up=view.catch_up,
             clock=lambda: datetime.now(UTC),

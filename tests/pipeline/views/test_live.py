@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.changes import Change, Put, Tombstone
-from pipeline.topology import COLLECTIONS, FACES, PERSONS, TEMPLATES, Topic
+from pipeline.records import DIRECTORY, Membership
+from pipeline.topology import COLLECTIONS, FACES, MEMBERSHIPS, PERSONS, TEMPLATES, Topic
 from pipeline.views import LiveSet
-from tests.pipeline.examples import NOON, collection, face, person, received, seconds, template
+from tests.pipeline.examples import NOON, collection, face, person, received, template
 
 SCOPE = "largepersongroup/people"
 
@@ -103,13 +104,63 @@ def test_a_collection_keeps_its_name_when_it_is_put_again() -> None:
     assert live.collection_of("largepersongroup/guests") is not None
 
 
-def test_persons_come_in_the_order_of_their_creation() -> None:
+def test_persons_come_in_the_order_of_their_ids_and_page_by_page() -> None:
     live = enrolled()
     for number in (3, 1, 2):
-        someone = person(f"p{number}", created=NOON + seconds(number))
-        live.apply(received(PERSONS, Put(someone.person_id, someone)))
+        live.apply(received(PERSONS, Put(f"p{number}", person(f"p{number}"))))
     assert [each.person_id for each in live.persons_of("u0")] == ["p0", "p1", "p2", "p3"]
+    assert [each.person_id for each in live.persons_of("u0", start="p1", top=1)] == ["p2"]
+    assert live.persons_of("u0", start="p3") == []
     assert live.count_of("u0") == 4
+
+
+def test_collections_of_a_kind_are_listed_by_their_ids() -> None:
+    live = enrolled()
+    live.apply(received(COLLECTIONS, Put("u1", collection("u1", "guests"))))
+    live.apply(received(COLLECTIONS, Put("u2", collection("u2", "wanted", kind="facelist"))))
+    assert [each.id for each in live.collections_of("largepersongroup")] == ["guests", "people"]
+    assert [each.id for each in live.collections_of("largepersongroup", start="guests")] == ["people"]
+    assert [each.id for each in live.collections_of("facelist", top=1)] == ["wanted"]
+    assert live.collections_of("dynamicpersongroup") == []
+
+
+def test_faces_belong_to_their_person_or_to_their_list() -> None:
+    live = enrolled()
+    live.apply(received(COLLECTIONS, Put("u1", collection("u1", "wanted", kind="facelist"))))
+    for name in ("l2", "l1"):
+        listed = template(name, None, uid="u1", kid=f"key-of-{name}", kind="facelist")
+        live.apply(received(TEMPLATES, Put(f"u1/{name}", listed)))
+    assert (live.faces_of("p0"), live.faces_of("u1"), live.face_count_of("u1")) == (["e0"], ["l1", "l2"], 2)
+    assert live.faces_of("u1", start="l1") == ["l2"]
+    assert [each.persisted_face_id for each in live.templates_of("p0")] == ["e0"]
+    assert live.may_show(collection="u1", persisted_face_id="l1", kid="key-of-l1")
+    assert not live.may_show(collection="u1", persisted_face_id="l1", kid="key-of-l2")
+    live.apply(received(TEMPLATES, Tombstone("u1/l1")))
+    assert not live.may_show(collection="u1", persisted_face_id="l1", kid="key-of-l1")
+    live.apply(received(COLLECTIONS, Tombstone("u1")))
+    assert not live.may_show(collection="u1", persisted_face_id="l2", kid="key-of-l2")
+
+
+def test_members_of_a_dynamic_group_come_and_go() -> None:
+    live = enrolled()
+    for uid, name in (("u8", "team"), ("u7", "board")):
+        live.apply(received(COLLECTIONS, Put(uid, collection(uid, name, kind="dynamicpersongroup"))))
+        live.apply(received(MEMBERSHIPS, Put(f"{uid}/p0", Membership(collection=uid, person_id="p0", added=NOON))))
+    assert (live.members_of("u8"), live.is_member("u8", "p0"), live.is_member("u8", "p1")) == (["p0"], True, False)
+    assert [each.id for each in live.groups_of("p0")] == ["board", "team"]
+    live.apply(received(MEMBERSHIPS, Tombstone("u8/p0")))
+    assert (live.members_of("u8"), [each.id for each in live.groups_of("p0")]) == ([], ["board"])
+    live.apply(received(COLLECTIONS, Tombstone("u7")))
+    assert live.groups_of("p0") == []
+
+
+def test_somebody_of_the_directory_needs_no_collection() -> None:
+    live = LiveSet()
+    live.apply(received(PERSONS, Put("p0", person(uid=DIRECTORY))))
+    live.apply(received(TEMPLATES, Put("p0/e0", template(uid=DIRECTORY, kind=DIRECTORY))))
+    assert may_name(live, collection=DIRECTORY)
+    live.apply(received(PERSONS, Tombstone("p0")))
+    assert not may_name(live, collection=DIRECTORY)
 
 
 def test_a_person_who_moves_is_counted_once() -> None:
