@@ -20,7 +20,7 @@ from pymilvus import MilvusClient, MilvusException  # type: ignore[import-untype
 from connectors import ServiceRefused, milvus_collection
 from connectors.milvus_collection import WORDS, Form
 from connectors.milvus_errors import MilvusFault, NoSuchCollection, not_loaded, translated
-from connectors.vectors import Hit, Metric, Row, VectorRefused, check_identifier, check_name, check_vectors, stacked
+from connectors.vectors import Hit, Metric, Row, VectorRefused, check_identifier, check_vectors, filters, stacked
 
 __all__ = ["Hit", "Metric", "Milvus", "MilvusFault", "NoSuchCollection", "Row", "VectorRefused"]
 
@@ -98,17 +98,24 @@ class Milvus:
 
         self._ask(mark, name)
 
-    def search(self, name: str, vectors: NDArray[np.float32], gallery: str, limit: int) -> list[list[Hit]]:
+    def search(
+        self,
+        name: str,
+        vectors: NDArray[np.float32],
+        gallery: str,
+        limit: int,
+        persons: Sequence[str] | None = None,
+    ) -> list[list[Hit]]:
         """For each of the (n, d) probes at most `limit` candidates of one gallery, the most similar first.
 
-        Sees every write acknowledged before. Similarity: the cosine, or 1 - Euclidean distance under l2.
+        Sees every write acknowledged before. Similarity: the cosine, or 1 - Euclidean distance under l2. With
+        `persons`, rows of these alone.
         """
         form = self._form(name)
         check_vectors(vectors, form.dimension, form.metric)
         if not 1 <= limit <= LIMIT:
             raise ValueError(f"a limit of {limit}: wanted 1 to {LIMIT}")
         request: dict[str, Any] = {
-            "filter": f'gallery == "{check_name(gallery)}"',
             "limit": limit,
             "output_fields": list(WORDS),
             "consistency_level": "Strong",
@@ -116,11 +123,16 @@ class Milvus:
             "timeout": self._timeout,
         }
 
-        def probe(client: MilvusClient) -> list[Any]:
+        def probe(client: MilvusClient, only: str) -> list[Any]:
             parts = _parts(list(vectors), PROBES_AT_ONCE)
-            return [hits for part in parts for hits in client.search(name, data=part, **request)]
+            return [hits for part in parts for hits in client.search(name, data=part, filter=only, **request)]
 
-        return [[_hit(hit, form.metric) for hit in hits] for hits in self._ask(probe, name)]
+        found: list[list[Hit]] = [[] for _ in vectors]
+        for only in filters(gallery, persons):
+            answers = self._ask(lambda client, only=only: probe(client, only), name)  # type: ignore[misc]
+            for hits, more in zip(found, answers, strict=True):
+                hits += [_hit(each, form.metric) for each in more]
+        return [sorted(hits, key=lambda hit: hit.similarity, reverse=True)[:limit] for hits in found]
 
     def flush(self, name: str) -> None:
         """Move what was written into indexed segments: to be called after a burst, not after each row."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 Metric = Literal["cosine", "l2"]
 
 NORM_TOLERANCE = 1e-3
+PERSONS_AT_ONCE = 5000  # 200 kB of filter
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}(/[A-Za-z0-9_-]{1,64})?")
 
@@ -74,6 +75,16 @@ def stacked(rows: Iterable[Row], dimension: int, metric: Metric) -> NDArray[np.f
     together = np.stack(vectors)
     check_vectors(together, dimension, metric)
     return together
+
+
+def filters(gallery: str, persons: Sequence[str] | None = None) -> list[str]:
+    """Milvus expressions that together admit the rows of a gallery, or those of these persons in it."""
+    inside = f'gallery == "{check_name(gallery)}"'
+    if persons is None:
+        return [inside]
+    quoted = [f'"{check_name(person)}"' for person in persons]
+    parts = [quoted[start : start + PERSONS_AT_ONCE] for start in range(0, len(quoted), PERSONS_AT_ONCE)]
+    return [f"{inside} and person in [{', '.join(part)}]" for part in parts]
 
 
 def check_name(word: str) -> str:

@@ -9,14 +9,15 @@ import numpy as np
 
 from pipeline import wiring
 from pipeline.bench.deployment import Deployed
+from pipeline.galleries import Searched
 from pipeline.operations import Refused, collections, persons
 from pipeline.operations.client import Client
 from pipeline.operations.photos import Choice, Portrait, portrait
 from pipeline.operations.waiting import enrolled
 from pipeline.records import Box, Collection, Recognition
 from pipeline.topology import ENROL
-from pipeline.wiring import galleries
 from pipeline.wiring.asking import ModelPortraitist
+from pipeline.wiring.galleries.milvus import place
 
 FACES_EACH = 10
 AT_ONCE = 16
@@ -96,11 +97,11 @@ def _accepted(models: ModelPortraitist, files: Sequence[Path]) -> tuple[Path, Po
 @contextmanager
 def index(deployment: Deployed, collection: Collection) -> Iterator[Callable[[Portrait], bool]]:
     """A function that says whether a search of the index finds this very template; it blocks."""
-    place = galleries.place(collection.kind, collection.uid, deployment.settings.models.pack)
+    name = place(Searched(collection.kind, collection.uid, deployment.settings.models.pack))
     with closing(wiring.milvus(deployment.settings, deployment.home)) as milvus:
 
         def finds(wanted: Portrait) -> bool:
-            hits = milvus.search(place, wanted.template[None], collection.uid, 1)
+            hits = milvus.search(name, wanted.template[None], collection.uid, 1)
             return any(hit.similarity > SAME for hit in hits[0])
 
         yield finds

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.operations import Refused
 from pipeline.records import Box, Recognition
 
+INVALID = "InvalidImage"  # of the Face API
 LEAST_OVERLAP = 0.3  # intersection over union; detectors draw their boxes differently, neighbours do not overlap
 
 
@@ -79,18 +80,55 @@ def portrait(name: str, content: bytes, models: Portraitist, choice: Choice) -> 
     if not faces:
         raise Refused(f"{name}: no face found; give a photo that shows one from the front, upright and sharp")
     chosen = _chosen(name, faces, choice)
-    if min(chosen.box.width, chosen.box.height) < models.minimum_face:
-        raise Refused(
-            f"{name}: the face is {chosen.box.width} x {chosen.box.height} pixels, {models.recognition.pack} needs "
-            f"{models.minimum_face}; give a photo taken from nearer by"
-        )
+    if (reason := _too_small(models, chosen)) is not None:
+        raise Refused(f"{name}: {reason}; give a photo taken from nearer by")
     return models.portray(image, chosen)
+
+
+def decoded(content: bytes, models: Portraitist) -> NDArray[np.uint8]:
+    """The image of a request, upright; Refused (InvalidImage) where these bytes are none."""
+    try:
+        return models.decode(content)
+    except UnreadablePhoto as error:
+        raise Refused(str(error), INVALID) from None
+
+
+def target(image: NDArray[np.uint8], models: Portraitist, where: Box | None) -> Portrait:
+    """The one face of a decoded image, or the one at `where`; Refused (InvalidImage) in the Face API's words."""
+    faces = models.find(image)
+    if where is not None:
+        faces = [face for face in (_at(faces, where),) if face is not None]
+    if not faces:
+        raise Refused("No face detected in the image.", INVALID)
+    if len(faces) > 1:
+        raise Refused("There is more than 1 face in the image.", INVALID)
+    if (reason := _too_small(models, faces[0])) is not None:
+        raise Refused(reason, INVALID)
+    return models.portray(image, faces[0])
+
+
+def area(face: Finding) -> int:
+    """The size of a face's box, in square pixels."""
+    return face.box.width * face.box.height
+
+
+def _too_small(models: Portraitist, face: Finding) -> str | None:
+    if min(face.box.width, face.box.height) >= models.minimum_face:
+        return None
+    size = f"{face.box.width} x {face.box.height}"
+    return f"the face is {size} pixels, {models.recognition.pack} needs {models.minimum_face}"
+
+
+def _at(faces: Sequence[Finding], wanted: Box) -> Finding | None:
+    """The face that lies most on the wanted box, None where none does."""
+    best = max(faces, key=lambda face: _overlap(face.box, wanted), default=None)
+    return None if best is None or _overlap(best.box, wanted) < LEAST_OVERLAP else best
 
 
 def _chosen(name: str, faces: Sequence[Finding], choice: Choice) -> Finding:
     if (wanted := choice.face) is not None:
-        best = max(faces, key=lambda face: _overlap(face.box, wanted))
-        if _overlap(best.box, wanted) < LEAST_OVERLAP:
+        best = _at(faces, wanted)
+        if best is None:
             raise Refused(f"{name}: no face at {_words(wanted)}; there is one at {_listed(faces)}")
         return best
     if len(faces) > 1 and not choice.largest:
@@ -98,7 +136,7 @@ def _chosen(name: str, faces: Sequence[Finding], choice: Choice) -> Finding:
             f"{name}: {len(faces)} faces; say which one is meant with --largest, or with --face "
             f"LEFT,TOP,WIDTH,HEIGHT: {_listed(faces)}"
         )
-    return max(faces, key=lambda face: face.box.width * face.box.height)
+    return max(faces, key=area)
 
 
 def _listed(faces: Sequence[Finding]) -> str:

@@ -159,8 +159,16 @@ class Detect(Table):
     better_by: float = Field(default=0.15, ge=0, le=1, description="gain of quality that publishes a new best shot")
 
 
+Engine = Literal["milvus", "exact"]
+
+
 class Identify(Table):
     """How faces get their names."""
+
+    engine: Engine = Field(
+        default="milvus",
+        description="what searches: milvus, or exact, which keeps every template in memory and misses none",
+    )
 
     keep: Seconds = Field(
         default=DAY, ge=60, le=2 * DAY, description='seconds an identification lives, or a text such as "24h"'

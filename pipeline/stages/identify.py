@@ -5,40 +5,18 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.changes import Put, Tombstone
 from pipeline.codec import Received, Unusable
-from pipeline.records import Collection, Face, Identification, Shot
+from pipeline.galleries import Candidate, Gallery, Searched
+from pipeline.records import Face, Identification, Shot
 from pipeline.stages.contract import Emit, Output
 from pipeline.topology import IDENTIFICATIONS, IDENTIFY, Node
 from pipeline.views import LiveSet
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A gallery's proposal: a template of a person, and how alike it is (the model's similarity, higher is more)."""
-
-    persisted_face_id: str
-    person_id: str
-    kid: str
-    similarity: float
-
-
-class Gallery(Protocol):
-    """Where templates are searched. What it answers may be stale: it is a proposal."""
-
-    @property
-    def engine(self) -> str:
-        """Which engine answers, for the record."""
-        ...
-
-    def search(self, collection: Collection, probes: NDArray[np.float32], limit: int) -> list[list[Candidate]]:
-        """The best `limit` candidates of each probe (n, dimension), best first; waits while the engine is absent."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +121,8 @@ class Identify:
             if collection is None:
                 continue
             vectors = np.stack([each.vector for each in members])
-            found = self.gallery.search(collection, vectors, self.candidates)
+            where = Searched(collection.kind, uid, members[0].face.recognition.pack)
+            found = self.gallery.search(where, vectors, self.candidates)
             for each, candidates in zip(members, found, strict=True):
                 proposals[each.face.face_id] += [(uid, candidate) for candidate in candidates]
         return [Probe(each.face, each.shot, proposals[each.face.face_id]) for each in opened]
@@ -185,7 +164,8 @@ class Identify:
         alive = [
             (candidate.similarity, uid, candidate.person_id)
             for uid, candidate in probe.proposals
-            if self.live.may_name(
+            if candidate.person_id is not None
+            and self.live.may_name(
                 collection=uid,
                 person=candidate.person_id,
                 persisted_face_id=candidate.persisted_face_id,

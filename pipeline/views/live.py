@@ -1,7 +1,7 @@
 """The live set: who exists, as the tables say. It decides who may be named."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any, get_args
 
@@ -31,6 +31,11 @@ class LiveSet:
         self._faces: dict[str, set[str]] = {}
         self._members: dict[str, SortedSet] = defaultdict(SortedSet)
         self._groups: dict[str, set[str]] = defaultdict(set)
+        self._told: list[Callable[[Change[Template]], None]] = []
+
+    def hear_templates(self, told: Callable[[Change[Template]], None]) -> None:
+        """Have `told` hear every change of `templates` from now on, once the set has taken it into account."""
+        self._told.append(told)
 
     def apply(self, received: Received) -> None:
         """Bring the set up to date with one record of a table; those of other topics are not for us."""
@@ -50,6 +55,8 @@ class LiveSet:
             applied(self.templates, change, forgotten=self._forget_template)
             if isinstance(change, Put):
                 self._learn_template(change.value)
+            for told in self._told:
+                told(change)
         elif topic is MEMBERSHIPS:
             applied(self._memberships, change, forgotten=self._forget_membership)
             if isinstance(change, Put):

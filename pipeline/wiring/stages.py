@@ -19,6 +19,7 @@ from pipeline.stages.identify import Identify
 from pipeline.stages.tracks import TrackPolicy
 from pipeline.topology import STAGES
 from pipeline.views import LiveSet
+from pipeline.wiring.galleries import Templates, gallery
 
 # A stage that was killed is missed until its process has loaded again: each loads its own engines, where it is built.
 if TYPE_CHECKING:
@@ -65,20 +66,19 @@ def _detect(parts: Parts) -> Detect:
 
 
 def _identify(parts: Parts, live: LiveSet) -> Identify:
-    from pipeline.wiring.galleries import MilvusGallery, Templates
-
     wanted = parts.settings.identify
+    templates = Templates(parts.keys, parts.catalogue)
     return Identify(
-        gallery=MilvusGallery(parts.milvus(), parts.catalogue),
+        gallery=gallery(wanted.engine, parts.catalogue, templates, live, parts.milvus),
         live=live,
         thresholds={pack.name: pack.threshold for pack in parts.catalogue.packs} | wanted.thresholds,
-        open_template=Templates(parts.keys, parts.catalogue).of_face,
+        open_template=templates.of_face,
         keep=timedelta(seconds=wanted.keep),
         candidates=wanted.candidates,
     )
 
 
 def _enrol(parts: Parts) -> Enrol:
-    from pipeline.wiring.galleries import MilvusIndex, Templates
+    from pipeline.wiring.galleries.milvus import MilvusIndex
 
-    return Enrol(MilvusIndex(parts.milvus(), parts.catalogue), Templates(parts.keys, parts.catalogue).of_person)
+    return Enrol(MilvusIndex(parts.milvus(), parts.catalogue), Templates(parts.keys, parts.catalogue).enrolled)

@@ -1,6 +1,6 @@
 """The gallery proposes, the live set decides: what is published of a track, and when it is taken back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from pipeline.changes import Put, Tombstone
 from pipeline.codec import Received, Unusable
-from pipeline.records import Collection, Face, Identification, Watch
+from pipeline.galleries import Candidate, Searched
+from pipeline.records import Face, Identification, Watch
 from pipeline.stages.contract import Emit, Output
-from pipeline.stages.identify import Candidate, Identify, Known, Probe
+from pipeline.stages.identify import Identify, Known, Probe
 from pipeline.topology import COLLECTIONS, FACES, IDENTIFICATIONS, PERSONS, TEMPLATES
 from pipeline.views import LiveSet
 from tests.pipeline.examples import MODEL, NOON, collection, face, person, received, seconds, template
@@ -28,14 +29,18 @@ class Answers:
     """A gallery that answers every probe of a collection alike, and keeps what it was asked."""
 
     engine = "prepared answers"
+    most = 100
 
     def __init__(self, answers: Mapping[str, list[Candidate]]) -> None:
         self.answers = answers
         self.asked: list[tuple[str, tuple[int, ...], int]] = []
 
-    def search(self, collection: Collection, probes: NDArray[np.float32], limit: int) -> list[list[Candidate]]:
-        self.asked.append((collection.uid, probes.shape, limit))
-        return [self.answers.get(collection.uid, [])[:limit] for _ in probes]
+    def search(
+        self, where: Searched, probes: NDArray[np.float32], limit: int, among: Collection[str] | None = None
+    ) -> list[list[Candidate]]:
+        assert (where.kind, where.pack, among) == ("largepersongroup", MODEL, None)
+        self.asked.append((where.uid, probes.shape, limit))
+        return [self.answers.get(where.uid, [])[:limit] for _ in probes]
 
 
 def alive() -> LiveSet:
