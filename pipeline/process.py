@@ -12,7 +12,6 @@ import random
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
@@ -40,11 +39,6 @@ UNAVAILABLE = 69
 BUG = 70
 GRACE_S = 4.0
 PLAIN_INSTANCE = "0"
-
-
-def now() -> datetime:
-    """The wall clock; the only one that stages are given."""
-    return datetime.now(UTC)
 
 
 async def run_stage(settings: Settings, home: Home, name: str, instance: str) -> int:
@@ -76,8 +70,8 @@ async def run_capture(settings: Settings, home: Home, camera: Camera) -> int:
             access=wiring.kafka_access(settings, home),
             deployment=deployment,
             group=deployment.group(DETECT),
-            keys=wiring.key_store(home),
-            clock=now,
+            keys=wiring.key_store(home, settings.now),
+            clock=settings.now,
             random=random.Random(),  # noqa: S311 - jitter
             stop=stop,
             metrics=metrics,
@@ -150,12 +144,12 @@ def _shell(
     if node.shell == "keeper":
         from pipeline.keeper import Keeper
 
-        kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, now, reader)
+        kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, settings.now, reader)
         tables = Follower(reader(), deployment, node.follows, live.apply) if node.follows else None
         return Keeper(kept, access, parts.keys, meter, instance=f"{name}-{instance}", tables=tables)
     from pipeline.worker import Worker  # it loads Faust
 
-    desk: Desk[Stage[Any, Any]] = Desk(stage, deployment, attempts, now, reader)
+    desk: Desk[Stage[Any, Any]] = Desk(stage, deployment, attempts, settings.now, reader)
     folder = home.state / f"faust-{name}-{instance}"
     return Worker(desk, access, parts.keys, meter, instance=f"{name}-{instance}", folder=folder)
 

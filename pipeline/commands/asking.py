@@ -17,6 +17,7 @@ async def asking(call: Invocation) -> AsyncIterator[Client]:
     # What its clients write about a Kafka that is away belongs in no operator's terminal: our own line says it.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     access = wiring.kafka_access(call.settings, call.home)
-    with closing(wiring.key_store(call.home)) as keys:
-        async with client(access, call.settings.deployment(), keys, operator()) as opened:
+    now = call.settings.now
+    with closing(wiring.key_store(call.home, now)) as keys:
+        async with client(access, call.settings.deployment(), keys, operator(), now) as opened:
             yield opened

@@ -5,6 +5,7 @@ anything starts. Secrets never stand in the file: it names files, and the enviro
 """
 
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,12 +14,13 @@ from pydantic import Field, ValidationError, field_validator
 from pipeline.records import Recognition
 from pipeline.settings.camera import Camera
 from pipeline.settings.mistakes import SettingsError, mistakes
-from pipeline.settings.tables import FILE, Detect, Identify, Kafka, Logs, Metrics, Milvus, Models, Table
+from pipeline.settings.tables import FILE, Clock, Detect, Identify, Kafka, Logs, Metrics, Milvus, Models, Table
 from pipeline.topology import STAGES, Deployment, Scale
 
 __all__ = [
     "FILE",
     "Camera",
+    "Clock",
     "Detect",
     "Identify",
     "Kafka",
@@ -43,6 +45,7 @@ class Settings(Table):
     identify: Identify = Identify()
     logs: Logs = Logs()
     metrics: Metrics = Metrics()
+    clock: Clock = Clock()
     cameras: Annotated[tuple[Camera, ...], Field(strict=False)] = Field(default=(), alias="camera")
 
     @field_validator("cameras", mode="after")
@@ -58,6 +61,10 @@ class Settings(Table):
         """The map as these settings put it on a cluster."""
         scale = Scale(streams=self.kafka.streams, tables=self.kafka.tables)
         return Deployment(scale=scale, replication=self.kafka.replication, prefix=self.kafka.prefix)
+
+    def now(self) -> datetime:
+        """The present, aware: the only clock that stages and operations are given."""
+        return datetime.now(UTC) + timedelta(seconds=self.clock.offset)
 
     def recognition(self) -> Recognition:
         """What the templates of cameras and of the command line may be compared with."""

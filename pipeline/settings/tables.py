@@ -24,6 +24,7 @@ from pipeline.settings.mistakes import SettingsError
 FILE = "faceline.toml"
 KAFKA_PASSWORD = "FACELINE_KAFKA_PASSWORD"  # noqa: S105 - the name of a variable
 MILVUS_TOKEN = "FACELINE_MILVUS_TOKEN"  # noqa: S105 - the name of a variable
+MOVE_CLOCK = "FACELINE_MOVE_CLOCK"
 
 DAY = 86_400
 SECONDS_PER = {"s": 1, "m": 60, "h": 3_600, "d": DAY}
@@ -195,6 +196,21 @@ class Metrics(Table):
     port: int = Field(
         default=0, ge=0, le=65_000, description="first port; the processes count on from it. 0 takes free ones"
     )
+
+
+class Clock(Table):
+    """The wall clock that every process is given. To move it is for tests: it moves every promise about time."""
+
+    offset: Seconds = Field(
+        default=0, description=f"how far to move it ahead; refused unless {MOVE_CLOCK}=1 is set", examples=["24h"]
+    )
+
+    @field_validator("offset", mode="after")
+    @classmethod
+    def _said_twice(cls, offset: int) -> int:
+        if offset and os.environ.get(MOVE_CLOCK) != "1":
+            raise ValueError(f"a moved clock ends faces and frames early; for a test, set {MOVE_CLOCK}=1 as well")
+        return offset
 
 
 def _secret(variable: str, setting: str, file: Path | None) -> str | None:

@@ -5,10 +5,12 @@ Engines are loaded where they are used: a process that was killed is missed unti
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from connectors.kafka import KafkaAccess
-from connectors.keystore import KeyStore
+from connectors.keystore import KeyStore, wall_clock
 from models.catalogue import Catalogue, load_catalogue
 from pipeline.home import Home, HomeError
 from pipeline.settings import Settings
@@ -95,9 +97,9 @@ def embedded_milvus(settings: Settings, home: Home) -> EmbeddedMilvus:
     return EmbeddedMilvus(home.milvus)
 
 
-def key_store(home: Home) -> KeyStore:
-    """The home's key store, made the first time."""
-    return KeyStore.create(home.keys)
+def key_store(home: Home, now: Callable[[], datetime] = wall_clock) -> KeyStore:
+    """The home's key store, made the first time; `now` is the clock by which keys expire."""
+    return KeyStore.create(home.keys, now=now)
 
 
 def catalogue() -> Catalogue:
@@ -126,7 +128,7 @@ def parts(settings: Settings, home: Home) -> Parts:
     """What the stages are made of, opened at use."""
     return Parts(
         settings=settings,
-        keys=key_store(home),
+        keys=key_store(home, settings.now),
         secret=home.secret(),
         catalogue=catalogue(),
         models=lambda: face_models(settings),

@@ -3,10 +3,10 @@
 import asyncio
 import getpass
 import uuid
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import numpy as np
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from connectors import ServiceRefused, ServiceUnavailable, kafka
 from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin
-from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
+from connectors.keystore import KeyDestroyed, KeyStore, SealBroken, wall_clock
 from models.detection import Detection
 from models.image import UnreadableImage, decode
 from models.pack import FaceModels
@@ -120,7 +120,13 @@ def _check_topics(access: KafkaAccess, deployment: Deployment) -> None:
 
 
 @asynccontextmanager
-async def client(access: KafkaAccess, deployment: Deployment, keys: KeyStore, principal: str) -> AsyncIterator[Client]:
+async def client(
+    access: KafkaAccess,
+    deployment: Deployment,
+    keys: KeyStore,
+    principal: str,
+    now: Callable[[], datetime] = wall_clock,
+) -> AsyncIterator[Client]:
     """A client whose tables are replayed.
 
     ServiceUnavailable when Kafka does not answer, ServiceRefused when it has not all the topics.
@@ -151,6 +157,6 @@ async def client(access: KafkaAccess, deployment: Deployment, keys: KeyStore, pr
             keys=SealingKeys(keys),
             unseal=Opener(keys),
             catch_up=view.catch_up,
-            clock=lambda: datetime.now(UTC),
+            clock=now,
             new_id=lambda: str(uuid.uuid4()),
         )

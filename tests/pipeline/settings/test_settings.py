@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from pipeline import settings
 from pipeline.settings import Settings, SettingsError
 from pipeline.settings.mistakes import fields, table_of
+from pipeline.settings.tables import MOVE_CLOCK
 from pipeline.settings.template import template
 from pipeline.topology import Deployment, Scale
 
@@ -165,6 +167,17 @@ def test_the_password_comes_from_the_environment_or_a_file(tmp_path: Path, monke
     assert kafka.password() == "from-environment"
     with pytest.raises(SettingsError, match=r"\[milvus\] token_file: .*gone cannot be read"):
         settings.parse({"milvus": {"token_file": "gone"}}, tmp_path).milvus.token()
+
+
+def test_a_moved_clock_must_be_said_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / settings.FILE).write_text('[clock]\noffset = "24h"\n')
+    monkeypatch.delenv(MOVE_CLOCK, raising=False)
+    with pytest.raises(SettingsError, match=r"\[clock\] offset.*set FACELINE_MOVE_CLOCK=1 as well"):
+        settings.load(tmp_path)
+    monkeypatch.setenv(MOVE_CLOCK, "1")
+    ahead = settings.load(tmp_path).now() - datetime.now(UTC)
+    assert timedelta(hours=23, minutes=59) < ahead <= timedelta(hours=24)
+    assert abs(Settings().now() - datetime.now(UTC)) < timedelta(seconds=5)
 
 
 def test_the_template_means_the_defaults() -> None:
