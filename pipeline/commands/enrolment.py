@@ -15,6 +15,7 @@ from pipeline.operations.album import Wanted
 from pipeline.operations.client import Client
 from pipeline.operations.photos import Choice, Portrait, Portraitist, portrait
 from pipeline.operations.waiting import enrolled
+from pipeline.records import DIRECTORY
 from pipeline.topology import ENROL
 
 
@@ -61,7 +62,7 @@ class Enrolment:
     async def _collection(self, client: Client, models: Portraitist) -> None:
         if self.scope == collections.DEFAULT:
             await collections.ensure(client, self.scope, recognition=models.recognition, request_id=client.new_id())
-        else:
+        elif self.scope != DIRECTORY:
             collections.for_recognition(collections.existing(client, self.scope), models.recognition)
 
     async def _enrol(self, client: Client, models: Portraitist, wanted: Wanted, known: set[str | None]) -> Outcome:

@@ -1,4 +1,4 @@
-"""Commands for persons: enrol from photos, list, show, forget."""
+"""Commands for persons: enrol from photos, list, show, export, forget."""
 
 import asyncio
 from pathlib import Path
@@ -11,18 +11,18 @@ from rich.table import Table
 from pipeline.commands import Invocation, invocation
 from pipeline.commands.asking import asking
 from pipeline.commands.enrolment import Enrolment, Outcome
-from pipeline.operations import Refused, collections, persons
+from pipeline.operations import Refused, access, collections, persons
 from pipeline.operations.album import from_folder, one
 from pipeline.operations.photos import Choice
 from pipeline.records import Box
 
 app = typer.Typer()
-person = typer.Typer(name="person", help="The enrolled persons: add, list, show, delete.", no_args_is_help=True)
+person = typer.Typer(name="person", help="The enrolled persons: add, list, show, export, delete.", no_args_is_help=True)
 app.add_typer(person)
 console = Console(highlight=False)
 
 InCollection = Annotated[
-    str, typer.Option("--collection", "-c", help="The collection: ID, or KIND/ID such as persongroup/staff.")
+    str, typer.Option("--collection", "-c", help="The collection: ID, KIND/ID such as persongroup/staff, or directory.")
 ]
 DEFAULT = collections.DEFAULT
 
@@ -46,7 +46,7 @@ def add(
     ] = None,
 ) -> int:
     """Enrol a person from photos, or many from a folder; returns when they will be recognised."""
-    scope = collections.scope_of(collection)
+    scope = collections.gallery_of(collection)
     choice = Choice(largest=largest, face=None if face is None else _rectangle(face))
     if folder is not None:
         if name is not None or photos:
@@ -80,7 +80,7 @@ def _told(outcomes: list[Outcome]) -> int:
 @person.command(name="list", epilog="Example: faceline person list --collection staff")
 def list_(context: typer.Context, collection: InCollection = DEFAULT) -> None:
     """List the persons of a collection."""
-    listed = asyncio.run(_listed(invocation(context), collections.scope_of(collection)))
+    listed = asyncio.run(_listed(invocation(context), collections.gallery_of(collection)))
     table = Table("name", "person", "faces", "enrolled")
     for each in listed:
         added = f"{each.person.created.astimezone():%Y-%m-%d %H:%M}"
@@ -100,7 +100,7 @@ def show(
     collection: InCollection = DEFAULT,
 ) -> None:
     """Show a person: id, name and enrolled faces."""
-    found = asyncio.run(_found(invocation(context), collections.scope_of(collection), who))
+    found = asyncio.run(_found(invocation(context), collections.gallery_of(collection), who))
     console.print(f"name    {found.name or '(key destroyed)'}", markup=False)
     console.print(f"person  {found.person.person_id}")
     console.print(f"since   {found.person.created.astimezone():%Y-%m-%d %H:%M}")
@@ -115,6 +115,27 @@ async def _found(call: Invocation, scope: str, who: str) -> persons.Shown:
         return persons.found(client, scope, who)
 
 
+@person.command(epilog='Example: faceline person export "Grace Hopper" > grace.json')
+def export(
+    context: typer.Context,
+    who: Annotated[str, typer.Argument(help="The person's name or id.")],
+    collection: InCollection = DEFAULT,
+) -> None:
+    """Answer an access request: what is held about a person, where, and until when; as JSON."""
+    # Not through the console: what is written here is to be read by programs, too.
+    typer.echo(asyncio.run(_held(invocation(context), collections.gallery_of(collection), who)))
+
+
+async def _held(call: Invocation, scope: str, who: str) -> str:
+    from pipeline import wiring  # it loads every engine, and --help needs none
+    from pipeline.wiring.asking import everything_told
+
+    async with asking(call) as client:
+        person_id = persons.found(client, scope, who).person.person_id
+        told = await everything_told(wiring.kafka_access(call.settings, call.home), call.settings.deployment())
+        return access.as_json(access.held(client, scope, person_id, told))
+
+
 @person.command(epilog='Example: faceline person delete "Grace Hopper"')
 def delete(
     context: typer.Context,
@@ -122,7 +143,7 @@ def delete(
     collection: InCollection = DEFAULT,
 ) -> None:
     """Forget a person: the key is destroyed, and every record about the person gets its tombstone."""
-    forgotten = asyncio.run(_delete(invocation(context), collections.scope_of(collection), who))
+    forgotten = asyncio.run(_delete(invocation(context), collections.gallery_of(collection), who))
     console.print(f"forgotten: {forgotten} records, their key is destroyed")
 
 

@@ -6,6 +6,7 @@ from typing import get_args
 from pipeline.operations import Refused, still_there, words
 from pipeline.operations.client import Client
 from pipeline.records import (
+    DIRECTORY,
     KIND_WORDS,
     AddCollection,
     Collection,
@@ -38,6 +39,11 @@ def scope_of(text: str) -> str:
     """The scope `kind/id` that a caller means; `people` alone means a LargePersonGroup. Refused where it is neither."""
     kind, given = parted(text if "/" in text else f"largepersongroup/{text}")
     return f"{kind}/{given}"
+
+
+def gallery_of(text: str) -> str:
+    """The scope where persons are enrolled: the PersonDirectory for `directory`, else as `scope_of`."""
+    return DIRECTORY if text == DIRECTORY else scope_of(text)
 
 
 def parted(scope: str) -> tuple[CollectionKind, str]:

@@ -22,12 +22,13 @@ from models.image import UnreadableImage, decode
 from models.pack import FaceModels
 from models.quality import quality
 from pipeline import codec
+from pipeline.changes import applied
 from pipeline.operations import Forgotten
 from pipeline.operations.ask import Asker
 from pipeline.operations.client import FOLLOWED, Client, Tables, followed
 from pipeline.operations.photos import Finding, Portrait, UnreadablePhoto
-from pipeline.records import DEFAULT_RECOGNITION, Box, Recognition, RecognitionModel, Sealed
-from pipeline.topology import COMMANDS, Deployment, Topic
+from pipeline.records import DEFAULT_RECOGNITION, Box, Identification, Recognition, RecognitionModel, Sealed
+from pipeline.topology import COMMANDS, IDENTIFICATIONS, Deployment, Topic
 from pipeline.views import Follower
 
 
@@ -101,6 +102,17 @@ class Opener:
 def reader(access: KafkaAccess) -> AIOKafkaConsumer:
     """A consumer of committed records, as any application has it: without a group, not yet started."""
     return kafka.consumer(access)
+
+
+async def everything_told(access: KafkaAccess, deployment: Deployment) -> list[Identification]:
+    """The identifications that the topic holds now, the last word of each track."""
+    told: dict[str, Identification] = {}
+    view = Follower(reader(access), deployment, (IDENTIFICATIONS,), lambda received: applied(told, received.change))
+    try:
+        await view.start()
+    finally:
+        await view.stop()
+    return sorted(told.values(), key=lambda each: each.captured_at)
 
 
 def operator() -> str:
