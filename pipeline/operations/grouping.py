@@ -38,10 +38,11 @@ async def group(recogniser: Recogniser, face_ids: Sequence[str]) -> Grouped:
         raise Refused("a faceId stands there twice: give each once")
     faces = await recogniser.faces.opened(face_ids)
     of_one_recognition(*(face.recognition for face in faces))
-    return await asyncio.to_thread(_grouped, faces, recogniser.comparison)
+    return await asyncio.to_thread(grouped, faces, recogniser.comparison)
 
 
-def _grouped(faces: Sequence[OpenedFace], comparison: Comparison) -> Grouped:
+def grouped(faces: Sequence[OpenedFace], comparison: Comparison) -> Grouped:
+    """Opened faces, two or more of one recognition, by presumed person."""
     pack = faces[0].recognition.pack
     # Lengths between faces: 0 for the same, and greater the less alike.
     apart = 1.0 - comparison.threshold(pack)

@@ -27,6 +27,7 @@ class MemoryKeys:
 
     def __init__(self) -> None:
         self.alive: dict[str, str] = {}
+        self.names: dict[str, str] = {}
         self._made = 0
 
     def new(self, owner_kind: str, expires: datetime | None = None) -> str:
@@ -34,6 +35,11 @@ class MemoryKeys:
         kid = f"kid-{self._made}"
         self.alive[kid] = owner_kind
         return kid
+
+    def named(self, name: str, expires: datetime) -> str:
+        if name not in self.names:
+            self.names[name] = self.new("named", expires)
+        return self.names[name]
 
     def destroy(self, kids: Iterable[str]) -> None:
         for kid in kids:

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.operations import Refused
-from pipeline.operations.photos import Choice, Finding, Portrait, UnreadablePhoto, portrait
+from pipeline.operations.photos import Choice, Finding, Portrait, UnreadablePhoto, decoded, portrait, target
 from pipeline.records import Box, Recognition
 
 SMALL, LARGE = Box(10, 10, 60, 70), Box(200, 40, 120, 140)
 
 
 TOLD = Recognition("told")
+IMAGE = np.zeros((300, 400, 3), np.uint8)
 
 
 @dataclass
@@ -79,6 +80,35 @@ def test_too_small_a_face_is_refused_with_both_sizes() -> None:
 def test_no_image_is_refused() -> None:
     with pytest.raises(Refused, match=r"^ada.jpg: no image: send JPEG$"):
         chosen(ToldFaces(readable=False))
+
+
+# --- as a request of the Face API means it ---------------------------------------------------------------------------
+
+
+def refusal_of(boxes: Sequence[Box], where: Box | None = None) -> str:
+    with pytest.raises(Refused) as refusal:
+        target(IMAGE, ToldFaces(boxes), where)
+    assert refusal.value.code == "InvalidImage"
+    return str(refusal.value)
+
+
+def test_the_target_is_the_only_face_or_the_one_that_the_rectangle_covers() -> None:
+    assert target(IMAGE, ToldFaces([LARGE]), None).box == LARGE
+    assert target(IMAGE, ToldFaces([SMALL, LARGE]), Box(5, 5, 70, 80)).box == SMALL
+
+
+def test_no_target_and_too_many_are_refused_in_the_words_of_the_face_api() -> None:
+    assert refusal_of([]) == "No face detected in the image."
+    assert refusal_of([SMALL, LARGE]) == "There is more than 1 face in the image."
+    assert refusal_of([SMALL, LARGE], Box(300, 200, 50, 50)) == "No face detected in the image."
+    assert refusal_of([Box(0, 0, 40, 90)]) == "the face is 40 x 90 pixels, told needs 50"
+
+
+def test_bytes_that_are_no_image_are_an_invalid_image() -> None:
+    assert decoded(b"bytes", ToldFaces()).shape == IMAGE.shape
+    with pytest.raises(Refused, match="no image: send JPEG") as refusal:
+        decoded(b"bytes", ToldFaces(readable=False))
+    assert refusal.value.code == "InvalidImage"
 
 
 lengths = st.integers(min_value=50, max_value=300)
