@@ -22,6 +22,7 @@ from aiokafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
 from connectors import kafka
 from connectors.kafka import KafkaAccess
+from connectors.kafka_leaving import leaves_at_stop
 from pipeline.codec import receive
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
@@ -81,6 +82,7 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._consumer.start()
         while not stop.is_set():
             await self._turn()
+        leaves_at_stop(self._consumer)
         await self._consumer.stop()
         await self._release(list(self._owned))
         if self._tables is not None:

@@ -19,6 +19,7 @@ from faust.types import TP
 
 from connectors import kafka
 from connectors.kafka import KafkaAccess
+from connectors.kafka_leaving import leaves_at_stop
 from pipeline.codec import receive
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
@@ -88,6 +89,7 @@ class Worker:
             self._failure.result()
         if self._app.crash_reason is not None:
             raise self._app.crash_reason
+        leaves_at_stop(self._app.consumer._thread._consumer)
         await self._app.stop()
         await self._producer.stop()
 

@@ -13,8 +13,9 @@ from aiokafka.errors import KafkaError, ProducerFenced  # type: ignore[import-un
 
 from connectors import ServiceRefused
 from connectors.broker import EmbeddedBroker
-from connectors.kafka import KafkaAccess, Sparing, consumer, producer, quiet_logs
+from connectors.kafka import SESSION_MS, KafkaAccess, Sparing, consumer, producer, quiet_logs
 from connectors.kafka_admin import KafkaAdmin, TopicPlan
+from connectors.kafka_leaving import leaves_at_stop
 
 MEMBER = """
 import asyncio, sys
@@ -215,3 +216,35 @@ def test_every_logger_of_aiokafka_is_quieted_once() -> None:
     finally:
         for logger in map(logging.getLogger, list(logging.root.manager.loggerDict)):
             logger.filters[:] = [f for f in logger.filters if not isinstance(f, Sparing)]
+
+
+@pytest.mark.broker
+async def test_a_static_member_that_leaves_hands_its_partitions_over_at_once(access: KafkaAccess) -> None:
+    topic = f"leaving-{secrets.token_hex(4)}"
+    KafkaAdmin(access).create_topics([TopicPlan(topic, 2, 1, {})])
+    members = [consumer(access, group=topic, instance=f"w{number}") for number in range(2)]
+    for member in members:
+        member.subscribe([topic])
+        await member.start()
+    stays, leaves = members
+    try:
+        await _assigned(1, stays, leaves)
+        leaves_at_stop(leaves)
+        await leaves.stop()
+        await _assigned(2, stays)
+    finally:
+        await stays.stop()
+
+
+async def _assigned(count: int, *members: Any) -> None:
+    # Less than a session's time, after which the broker would do it anyway.
+    async with asyncio.timeout(SESSION_MS / 2000):
+        while any(len(member.assignment()) != count for member in members):  # noqa: ASYNC110 - no event is set
+            await asyncio.sleep(0.05)
+
+
+async def test_there_may_be_no_member_yet_that_could_leave(access: KafkaAccess) -> None:
+    leaves_at_stop(None)
+    never_started = consumer(access, group="g", instance="w0")
+    leaves_at_stop(never_started)
+    await never_started.stop()
