@@ -13,6 +13,7 @@ from typing import Any, Literal
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer  # type: ignore[import-untyped]
 
 from connectors import ServiceRefused
+from connectors.kafka_headers import read_any_header_name
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -162,6 +163,7 @@ def consumer(
     eject each other for ever. `reset` is where a group without a committed offset begins; "none" raises instead.
     `max_wait_ms` bounds how long the broker may sit on an empty fetch, `max_records` one `getmany`.
     """
+    read_any_header_name()
     return AIOKafkaConsumer(
         **access.aiokafka(),
         group_id=group,

@@ -19,6 +19,7 @@ from faust.types import TP
 
 from connectors import kafka
 from connectors.kafka import KafkaAccess
+from connectors.kafka_headers import read_any_header_name
 from connectors.kafka_leaving import leaves_at_stop
 from pipeline.codec import receive
 from pipeline.shell.desk import Desk
@@ -95,6 +96,7 @@ class Worker:
 
     def _faust(self, instance: str, folder: Path) -> Any:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        read_any_header_name()
         app = faust.App(
             self._desk.deployment.group(self._desk.stage.node),
             broker=[f"kafka://{host}" for host in self._access.bootstrap.split(",")],

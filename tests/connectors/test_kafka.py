@@ -16,6 +16,7 @@ from connectors.broker import EmbeddedBroker
 from connectors.kafka import SESSION_MS, KafkaAccess, Sparing, consumer, producer, quiet_logs
 from connectors.kafka_admin import KafkaAdmin, TopicPlan
 from connectors.kafka_leaving import leaves_at_stop
+from tests.latin_headers import Latin, let_producers_write_latin
 
 MEMBER = """
 import asyncio, sys
@@ -69,6 +70,27 @@ async def test_a_tombstone_an_empty_value_and_the_largest_record_arrive(access: 
     large, empty, gone = await read(access, topic, 3)
     assert (len(large.value), large.headers) == (LARGEST_VALUE, (("h", b"1"),))
     assert (empty.value, gone.value) == (b"", None)
+
+
+@pytest.mark.broker
+async def test_a_header_name_that_is_no_text_hides_no_record(
+    access: KafkaAccess, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_producers_write_latin(monkeypatch)
+    sender = producer(access)
+    await sender.start()
+    batch = sender.create_batch()
+    for key, name in ((b"before", "plain"), (b"odd", Latin("x\xff")), (b"after", "plain")):
+        batch.append(key=key, value=b"v", timestamp=None, headers=[(name, b"1")])
+    await (await sender.send_batch(batch, topic, partition=0))
+    await sender.stop()
+    found = await read(access, topic, 3)
+    assert [(record.offset, record.key, record.value) for record in found] == [
+        (0, b"before", b"v"),
+        (1, b"odd", b"v"),
+        (2, b"after", b"v"),
+    ]
+    assert [record.headers[0][0] for record in found] == ["plain", "x\ufffd", "plain"]
 
 
 @pytest.mark.broker

@@ -14,8 +14,9 @@ from connectors.broker import EmbeddedBroker
 from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin
 from pipeline.changes import Put
-from pipeline.codec import encode
+from pipeline.codec import SCHEMA_HEADER, encode
 from pipeline.topology import FACES
+from tests.latin_headers import Latin, let_producers_write_latin
 from tests.pipeline.conftest import Cluster, fresh_cluster
 from tests.pipeline.echo import face
 from tests.pipeline.echo_process import Stand, ended, numbered, stand
@@ -122,6 +123,18 @@ async def test_what_cannot_be_read_goes_to_dead_letters_and_the_stage_goes_on(ec
     assert "upgrade Faceline" in echo.ear.letters[7].error
     assert process.returncode is None
     assert list(echo.ear.told) == ["good"]
+
+
+async def test_a_header_name_that_is_no_text_stops_nobody(echo: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    let_producers_write_latin(monkeypatch)
+    process = await echo.start()
+    odd, good = (Latin("\xff"), b"1"), encode(FACES, Put("odd", face("odd")))
+    bare, _ = await echo.put_raw(2, (b"bare", good.value, [odd]), (b"odd", good.value, [odd, (SCHEMA_HEADER, b"1")]))
+    await echo.feed(["good"], partition=2)
+    await echo.ear.until(lambda: len(echo.ear.letters) >= 1 and {"odd", "good"} <= set(echo.ear.told))
+    assert [(letter.partition, letter.offset, letter.attempts) for letter in echo.ear.letters] == [(2, bare, 1)]
+    assert "faceline-schema is missing" in echo.ear.letters[0].error
+    assert process.returncode is None
 
 
 async def test_the_state_is_replayed_after_a_death(echo: Stand) -> None:
