@@ -22,6 +22,7 @@ from prometheus_client import (
 LOOPBACK: Final = "127.0.0.1"
 NAMESPACE: Final = "faceline"
 LAG: Final = f"{NAMESPACE}_lag"
+RECORDS: Final = f"{NAMESPACE}_records"
 BATCH_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LATENCY_SECONDS: Final = (0.025, 0.05, 0.075, 0.1, 0.12, 0.15, 0.2, 0.3, 0.5, 0.75, 1.0, 2.0, 5.0, 10.0, 60.0)
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from pipeline import wiring
 from pipeline.bench.deployment import Deployed
-from pipeline.changes import Put
+from pipeline.changes import Put, Tombstone
 from pipeline.codec import Received
 from pipeline.records import Face, Frame, FrameId, Identification, Ledger, Operation
 from pipeline.topology import FACES, Topic
@@ -56,12 +56,17 @@ class Progress:
 
 @dataclass(slots=True)
 class Audit:
-    """Everything that was read, in its order; `times` says when the broker had something of each stage."""
+    """Everything that was read, in its order; `times` says when the broker had something of each stage.
+
+    `alive` says when the faces end that have no tombstone, `answers` how often each operation was answered.
+    """
 
     frames: dict[FrameId, Taken] = field(default_factory=dict)
     faces: list[Published] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     progress: list[Progress] = field(default_factory=list)
+    alive: dict[str, datetime] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
     times: dict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, received: Received) -> None:
@@ -71,15 +76,18 @@ class Audit:
                 self.frames[frame.id] = Taken(frame.captured_at, at)
             case Put(value=Face() as face):
                 self.faces.append(Published(face, at))
+                self.alive[face.face_id] = face.expires
             case Put(value=Identification() as told):
                 self.told.append(Told(told, at, datetime.now(UTC)))
                 insort(self.times["identify"], at)
             case Put(value=Ledger(stage="detect") as ledger):
                 self.progress.append(Progress(ledger.session, max(end for _, end in ledger.processed), at))
                 insort(self.times["detect"], at)
-            case Put(value=Operation()):
+            case Put(value=Operation() as operation):
+                self.answers[operation.operation_id] += 1
                 insort(self.times["control"], at)
-            case _ if received.topic is FACES:
+            case Tombstone(key=face_id) if received.topic is FACES:
+                self.alive.pop(face_id, None)
                 insort(self.times["expire"], at)
             case _:
                 pass
@@ -105,6 +113,10 @@ class Audit:
             if not self.unidentified():
                 return
             await asyncio.sleep(0.1)
+
+    def overdue(self, now: datetime) -> int:
+        """Faces whose end has passed, and which have no tombstone."""
+        return sum(end <= now for end in self.alive.values())
 
     def duplicated(self) -> int:
         """Identifications that were told again: the same revision of the same track."""

@@ -22,9 +22,9 @@ def people() -> dict[str, "Placement"]:
     }
 
 
-async def alternating(path: Path, seconds: float, *, fps: int = 20) -> Path:
-    """A clip that cuts from one person to the other every half second: a new track as often as can be confirmed."""
-    scenes = [Scene(CUT_SECONDS, (each,)) for each in islice(cycle(people().values()), round(seconds / CUT_SECONDS))]
+async def alternating(path: Path, seconds: float, *, fps: int = 20, cut: float = CUT_SECONDS) -> Path:
+    """A clip that cuts from one person to the other every `cut` seconds, each time to a new track."""
+    scenes = [Scene(cut, (each,)) for each in islice(cycle(people().values()), round(seconds / cut))]
     await asyncio.to_thread(make_clip, path, scenes, fps=fps)
     return path
 

@@ -21,22 +21,22 @@ from pipeline.wiring.galleries.milvus import place
 
 FACES_EACH = 10
 AT_ONCE = 16
+SEARCHED_AT_ONCE = 100
 INDEX_SECONDS = 300.0
 SAME = 0.999
 
 
-async def ensured(client: Client, model: str) -> Collection:
-    """The default collection, for templates of this model."""
-    return await collections.ensure(
-        client, collections.DEFAULT, recognition=Recognition(model), request_id=client.new_id()
-    )
+async def ensured(client: Client, model: str, *, scope: str = collections.DEFAULT) -> Collection:
+    """The collection, for templates of this model."""
+    return await collections.ensure(client, scope, recognition=Recognition(model), request_id=client.new_id())
 
 
-async def enrol(client: Client, model: str, name: str, portraits: Iterable[Portrait]) -> str:
-    """One person of the default collection; the personId."""
-    return await persons.add(
-        client, collections.DEFAULT, name, list(portraits), recognition=Recognition(model), request_id=client.new_id()
-    )
+async def enrol(
+    client: Client, model: str, name: str, portraits: Iterable[Portrait], *, scope: str = collections.DEFAULT
+) -> str:
+    """One person of the collection; the personId."""
+    given, recognition = list(portraits), Recognition(model)
+    return await persons.add(client, scope, name, given, recognition=recognition, request_id=client.new_id())
 
 
 def drawn(count: int, dimension: int, random: np.random.Generator) -> list[Portrait]:
@@ -62,12 +62,12 @@ async def filled(deployment: Deployed, client: Client, templates: int, random: n
     await indexed(deployment, client)
 
 
-async def indexed(deployment: Deployed, client: Client) -> None:
-    """Wait until every template of the default collection can be found."""
+async def indexed(deployment: Deployed, client: Client, *, scope: str = collections.DEFAULT) -> None:
+    """Wait until every template of the collection can be found."""
     settings = deployment.settings
     plan = settings.deployment()
     with closing(wiring.admin(settings, deployment.home)) as admin:
-        await enrolled(client, admin, plan.group(ENROL), collections.DEFAULT, plan, timeout=INDEX_SECONDS)
+        await enrolled(client, admin, plan.group(ENROL), scope, plan, timeout=INDEX_SECONDS)
 
 
 async def from_photos(
@@ -97,7 +97,7 @@ def _accepted(models: ModelPortraitist, files: Sequence[Path]) -> tuple[Path, Po
 @contextmanager
 def index(deployment: Deployed, collection: Collection) -> Iterator[Callable[[Portrait], bool]]:
     """A function that says whether a search of the index finds this very template; it blocks."""
-    name = place(Searched(collection.kind, collection.uid, deployment.settings.models.pack))
+    name = _place(deployment, collection)
     with closing(wiring.milvus(deployment.settings, deployment.home)) as milvus:
 
         def finds(wanted: Portrait) -> bool:
@@ -105,3 +105,19 @@ def index(deployment: Deployed, collection: Collection) -> Iterator[Callable[[Po
             return any(hit.similarity > SAME for hit in hits[0])
 
         yield finds
+
+
+def unfound(deployment: Deployed, collection: Collection, portraits: Sequence[Portrait]) -> int:
+    """How many of these templates a search of the index does not find; it blocks."""
+    name = _place(deployment, collection)
+    missing = 0
+    with closing(wiring.milvus(deployment.settings, deployment.home)) as milvus:
+        for start in range(0, len(portraits), SEARCHED_AT_ONCE):
+            probes = np.stack([portrait.template for portrait in portraits[start : start + SEARCHED_AT_ONCE]])
+            found = milvus.search(name, probes, collection.uid, 1)
+            missing += sum(not any(hit.similarity > SAME for hit in hits) for hits in found)
+    return missing
+
+
+def _place(deployment: Deployed, collection: Collection) -> str:
+    return place(Searched(collection.kind, collection.uid, deployment.settings.models.pack))

@@ -80,12 +80,13 @@ class Kills:
                 "0",
                 not self.duplicated,
             ),
-            Row(NAME, "frames in gaps, dead letters, skipped", _fates(self.balance)),
+            Row(NAME, "frames in gaps, dead letters, skipped", fates(self.balance)),
             *(each.row() for each in self.series),
         ]
 
 
-def _fates(balance: Balance) -> str:
+def fates(balance: Balance) -> str:
+    """How many frames were lost, unreadable and passed over: that is accounted for."""
     return f"{balance.gaps}, {balance.dead_letters}, {balance.skipped}"
 
 

@@ -48,10 +48,19 @@ def every(
     """Run all benchmarks in their short form, and show one table. Exit 1 where something was lost or told twice."""
     if context.invoked_subcommand is not None:
         return 0
-    from pipeline.bench import capture, kills, latency, memory, passages, throughput  # they load every engine
+    from pipeline.bench import (
+        capture,
+        kills,
+        latency,
+        memory,
+        passages,
+        rebalance,
+        throughput,
+    )  # they load every engine
 
     works: list[Work] = [
         lambda bench: kills.run(bench, kills=3, broker_kills=1, templates=(1_000,)),
+        lambda bench: rebalance.run(bench, times=1),
         lambda bench: throughput.run(bench, RETAIL, fps=10),
         lambda bench: throughput.run(bench, DLIB, fps=4),
         lambda bench: capture.run(bench, times=2),
@@ -79,14 +88,38 @@ def kill(
     from pipeline.bench import kills as benchmark
 
     counts = sorted(templates or [1_000, 10_000])
-    stages = tuple(stage or STAGES)
-    if unknown := set(stages) - set(STAGES):
-        raise typer.BadParameter(f"there is no stage {sorted(unknown)[0]!r}; there is: {', '.join(STAGES)}")
+    stages = _known(stage)
 
     def work(bench: Bench) -> Awaitable[Result]:
         return benchmark.run(bench, pack=pack, kills=kills, broker_kills=broker_kills, templates=counts, stages=stages)
 
     return _measured(context, models, keep, [work])
+
+
+@app.command(epilog="Example: faceline bench rebalance --times 10")
+def rebalance(
+    context: typer.Context,
+    times: Annotated[int, typer.Option(min=1, help="How often a second worker of each stage comes and goes.")] = 3,
+    stage: Annotated[list[str] | None, typer.Option(help="Only a second one of this.", show_default="all")] = None,
+    pack: One = RETAIL,
+    models: Models = None,
+    keep: Keep = False,
+) -> int:
+    """Have a second worker join each stage under load, die, return and leave. Exit 1 where something was lost."""
+    from pipeline.bench import rebalance as benchmark
+
+    stages = _known(stage)
+
+    def work(bench: Bench) -> Awaitable[Result]:
+        return benchmark.run(bench, pack=pack, times=times, stages=stages)
+
+    return _measured(context, models, keep, [work])
+
+
+def _known(stages: list[str] | None) -> tuple[str, ...]:
+    if unknown := set(stages or ()) - set(STAGES):
+        raise typer.BadParameter(f"there is no stage {sorted(unknown)[0]!r}; there is: {', '.join(STAGES)}")
+    return tuple(stages or STAGES)
 
 
 @app.command(epilog="Example: faceline bench detect --pack retail")

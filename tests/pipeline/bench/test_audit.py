@@ -65,3 +65,10 @@ def test_what_a_stage_was_first_heard_of_after_a_moment() -> None:
     assert heard.first("expire", NOON) == NOON + seconds(2)
     assert heard.first("expire", NOON + seconds(2)) is None
     assert heard.first("identify", NOON) is None
+
+
+def test_a_face_is_overdue_from_its_end_until_its_tombstone() -> None:
+    end = face("f0").expires
+    assert audit(seen("f0", "t0")).overdue(end - seconds(1)) == 0
+    assert audit(seen("f0", "t0")).overdue(end) == 1
+    assert audit(seen("f0", "t0"), ended(FACES, NOON)).overdue(end) == 0

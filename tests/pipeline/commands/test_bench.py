@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.__main__ import run
 
-BENCHMARKS = ["kills", "detect", "pipeline", "capture", "latency", "memory", "passages"]
+BENCHMARKS = ["kills", "rebalance", "detect", "pipeline", "capture", "latency", "memory", "passages"]
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -15,8 +15,11 @@ def test_every_benchmark_has_help_with_an_example(name: str, capsys: pytest.Capt
     assert f"Example: faceline bench {name}" in capsys.readouterr().out
 
 
-def test_a_stage_that_does_not_exist_is_the_callers_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["--home", str(tmp_path), "bench", "kills", "--stage", "detcet"]) == 2
+@pytest.mark.parametrize("name", ["kills", "rebalance"])
+def test_a_stage_that_does_not_exist_is_the_callers_mistake(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--home", str(tmp_path), "bench", name, "--stage", "detcet"]) == 2
     assert "'detcet'" in capsys.readouterr().err
 
 
