@@ -22,11 +22,15 @@ ENOUGH_BYTES = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look found; `idle` where the thing is not running, which may be as it should be."""
+    """What one look found; `idle` where the thing is not running, which may be as it should be.
+
+    `mistake` says that somebody has to correct something; what is wrong without one may come back by itself.
+    """
 
     subject: str
     state: State
     text: str
+    mistake: bool = False
 
 
 Look = Callable[[Home, Settings], str]
@@ -38,8 +42,15 @@ class NotRunningError(Exception):
 
 def examine(home: Home, settings: Settings, looks: Mapping[str, Look] | None = None) -> Iterator[Finding]:
     """Look at one thing after the other; a look that fails is a finding, and the next one follows."""
+    wrong = set()
     for subject, look in (LOOKS if looks is None else looks).items():
-        yield _finding(subject, look, home, settings)
+        if (basis := NEEDS.get(subject)) in wrong:
+            yield Finding(subject, "idle", f"cannot be looked at before {basis} is well")
+            continue
+        finding = _finding(subject, look, home, settings)
+        if finding.state == "wrong":
+            wrong.add(subject)
+        yield finding
     for camera in settings.cameras:
         yield _finding(f"camera {camera.name}", partial(_camera, camera), home, settings)
 
@@ -66,7 +77,9 @@ def _finding(subject: str, look: Look, home: Home, settings: Settings) -> Findin
         return Finding(subject, "ok", look(home, settings))
     except NotRunningError as reason:
         return Finding(subject, "idle", str(reason))
-    except (SettingsError, HomeError, ServiceRefused, ServiceUnavailable, ModelError, OSError) as trouble:
+    except (SettingsError, HomeError, ServiceRefused, ModelError) as trouble:
+        return Finding(subject, "wrong", str(trouble), mistake=True)
+    except (ServiceUnavailable, OSError) as trouble:
         return Finding(subject, "wrong", str(trouble))
 
 
@@ -157,3 +170,5 @@ LOOKS: Mapping[str, Look] = {
     "models": _models,
     "provider": _provider,
 }
+# What rests on another thing would only repeat what is wrong with that.
+NEEDS: Mapping[str, str] = {"topics": "kafka"}

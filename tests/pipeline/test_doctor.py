@@ -37,8 +37,21 @@ def test_a_look_that_fails_is_a_finding_and_the_next_one_follows(home: Home) -> 
     looks = {"kafka": absent, "milvus": mistaken, "home": lambda *_: "is there"}
     assert list(examine(home, Settings(), looks)) == [
         Finding("kafka", "wrong", "Kafka does not answer"),
-        Finding("milvus", "wrong", "wrong password: correct it"),
+        Finding("milvus", "wrong", "wrong password: correct it", mistake=True),
         Finding("home", "ok", "is there"),
+    ]
+
+
+def test_what_rests_on_a_thing_that_is_wrong_is_not_looked_at(home: Home) -> None:
+    def refused(_: Home, __: Settings) -> str:
+        raise ServiceRefused("wrong password: correct it")
+
+    def looked(_: Home, __: Settings) -> str:
+        raise AssertionError
+
+    assert list(examine(home, Settings(), {"kafka": refused, "topics": looked})) == [
+        Finding("kafka", "wrong", "wrong password: correct it", mistake=True),
+        Finding("topics", "idle", "cannot be looked at before kafka is well"),
     ]
 
 
