@@ -14,7 +14,6 @@ from pipeline.records import Box
 
 # Of the Face API (face-contract).
 MOST_FACES = 100
-LANDMARKS = ("pupilLeft", "pupilRight", "noseTip", "mouthLeft", "mouthRight")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +40,17 @@ class Observer(Portraitist, Protocol):
     """The models, as detection needs them: they also describe a face."""
 
     def attributes(self, image: NDArray[np.uint8], face: Finding, wanted: frozenset[str]) -> Mapping[str, Any]:
-        """The wanted attributes of a face that `find` found, by their Face API names, in values ready for JSON."""
+        """The wanted attributes of a face that was found, by their Face API names, in values ready for JSON.
+
+        Refused where one of them cannot be measured.
+        """
         ...
 
 
 async def detect(faces: Faces, models: Observer, image: NDArray[np.uint8], wanted: Wanted) -> list[Detected]:
     """Up to 100 faces of a decoded image, the largest first; no faces are no error.
 
-    Refused where the `time_to_live` is out of range.
+    Refused where the `time_to_live` is out of range, or a wanted attribute cannot be measured.
     """
     checked_life(wanted.time_to_live)
     findings = await asyncio.to_thread(_found, models, image)
@@ -80,4 +82,4 @@ def _attributes(
 
 
 def _landmarks(finding: Finding) -> dict[str, tuple[float, float]]:
-    return {name: (float(x), float(y)) for name, (x, y) in zip(LANDMARKS, finding.landmarks, strict=True)}
+    return {name: (float(x), float(y)) for name, (x, y) in zip(finding.seen, finding.landmarks, strict=False)}

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.operations import Refused
 from pipeline.records import Box, Recognition
 
+LANDMARKS = ("pupilLeft", "pupilRight", "noseTip", "mouthLeft", "mouthRight")
 INVALID = "InvalidImage"  # of the Face API
 LEAST_OVERLAP = 0.3  # intersection over union; detectors draw their boxes differently, neighbours do not overlap
 
@@ -25,11 +26,15 @@ class Portrait:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A face that was found: box and landmarks, float32 (5, 2), in pixels of the photo; the detector's own score."""
+    """A face that was found: box and landmarks, float32 (5, 2), in pixels of the photo; the detector's own score.
+
+    `seen` names the first of the landmarks, as the Face API does: the detector saw these, the others are a mean face's.
+    """
 
     box: Box
     landmarks: NDArray[np.float32]
     score: float
+    seen: Sequence[str] = LANDMARKS
 
 
 class UnreadablePhoto(Exception):

@@ -3,11 +3,14 @@
 import asyncio
 import getpass
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from typing import Any
 
+import msgspec
 import numpy as np
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]
@@ -17,13 +20,15 @@ from connectors import ServiceRefused, ServiceUnavailable, kafka
 from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin
 from connectors.keystore import KeyDestroyed, KeyStore, SealBroken, wall_clock
+from models import landmarks
+from models.catalogue import load_catalogue
 from models.detection import Detection
 from models.image import UnreadableImage, decode
 from models.pack import FaceModels
 from models.quality import quality
 from pipeline import codec
 from pipeline.changes import applied
-from pipeline.operations import Forgotten
+from pipeline.operations import Forgotten, Refused
 from pipeline.operations.ask import Asker
 from pipeline.operations.client import FOLLOWED, Client, Tables, followed
 from pipeline.operations.photos import Finding, Portrait, UnreadablePhoto
@@ -54,14 +59,37 @@ class ModelPortraitist:
             raise UnreadablePhoto(str(error)) from None
 
     def find(self, image: NDArray[np.uint8]) -> Sequence[Finding]:
-        found = self.models.detect(image)
-        return [Finding(Box(*(round(length) for length in each.box)), each.landmarks, each.score) for each in found]
+        seen = _seen(self.models.name)
+        return [
+            Finding(Box(*(round(length) for length in each.box)), each.landmarks, each.score, seen)
+            for each in self.models.detect(image)
+        ]
+
+    def attributes(self, image: NDArray[np.uint8], face: Finding, wanted: frozenset[str]) -> Mapping[str, Any]:
+        from models.attributes import HEAD_POSE, MEASURABLE, measure  # they load SciPy, and a command asks for none
+
+        measurable = [name for name in MEASURABLE if name != HEAD_POSE or len(face.seen) == len(face.landmarks)]
+        if unknown := wanted - set(measurable):
+            raise Refused(
+                f"'returnFaceAttributes' is invalid: {', '.join(sorted(unknown))} cannot be measured here; there is "
+                f"{', '.join(measurable)}"
+            )
+        told: dict[str, Any] = msgspec.to_builtins(measure(image, _detection(face), wanted))
+        return told
 
     def portray(self, image: NDArray[np.uint8], face: Finding) -> Portrait:
-        box = face.box
-        measured = Detection((box.left, box.top, box.width, box.height), face.score, face.landmarks)
         template = self.models.embed(image, [face.landmarks])[0]
-        return Portrait(box, quality(image, measured).score, template)
+        return Portrait(face.box, quality(image, _detection(face)).score, template)
+
+
+@cache
+def _seen(pack: str) -> Sequence[str]:
+    return landmarks.seen(load_catalogue().pack(pack))
+
+
+def _detection(face: Finding) -> Detection:
+    box = face.box
+    return Detection((box.left, box.top, box.width, box.height), face.score, face.landmarks)
 
 
 @dataclass(frozen=True, slots=True)

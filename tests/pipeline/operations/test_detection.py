@@ -65,6 +65,15 @@ async def test_only_what_is_wanted_is_told(lab: Lab) -> None:
     assert full.landmarks["pupilRight"] == (270.0, 250.0)
 
 
+async def test_landmarks_that_the_detector_did_not_see_are_not_told(lab: Lab) -> None:
+    class TwoEyes(Observed):
+        def find(self, image: NDArray[np.uint8]) -> Sequence[Finding]:
+            return [Finding(box, LANDMARKS, 0.9, ("pupilLeft", "pupilRight")) for box in self.boxes]
+
+    (found,) = await detected(lab, TwoEyes([LARGE]), Wanted(landmarks=True))
+    assert found.landmarks == {"pupilLeft": (30.0, 50.0), "pupilRight": (70.0, 50.0)}
+
+
 async def test_without_a_face_id_no_template_is_made_and_nothing_is_written(lab: Lab) -> None:
     models = Observed([LARGE, SMALL])
     found = await detected(lab, models, Wanted(face_id=False, landmarks=True))

@@ -1,5 +1,6 @@
 """Real photos through real models: the face that is meant, or the reason why there is none."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from models.image import encode_jpeg
 from models.pack import load
 from models.store import ModelStore
 from pipeline.operations import Refused
-from pipeline.operations.photos import Choice, Portrait, portrait
+from pipeline.operations.photos import Choice, Finding, Portrait, area, portrait
 from pipeline.records import Box
 from pipeline.wiring.asking import ModelPortraitist
 
@@ -60,3 +61,24 @@ def test_photo_without_a_face_is_refused_by_name(retail: ModelPortraitist) -> No
     grey = encode_jpeg(np.full((240, 320, 3), 127, np.uint8))
     with pytest.raises(Refused, match=r"^wall.jpg: no face found"):
         portrait("wall.jpg", grey, retail, Choice())
+
+
+def test_a_face_is_described_in_the_words_of_the_face_api(retail: ModelPortraitist, shared: Path) -> None:
+    image = retail.decode((shared / "media" / "people" / "obama.jpg").read_bytes())
+    face = max(retail.find(image), key=area)
+    wanted = frozenset({"blur", "headPose", "qualityForRecognition"})
+    told = retail.attributes(image, face, wanted)
+    assert told.keys() == wanted
+    assert told["qualityForRecognition"] in ("low", "medium", "high")
+    assert told["blur"].keys() == {"blurLevel", "value"}
+    assert told["headPose"].keys() == {"pitch", "roll", "yaw"}
+    assert json.loads(json.dumps(told)) == told
+    assert list(face.seen) == ["pupilLeft", "pupilRight", "noseTip", "mouthLeft", "mouthRight"]
+
+
+def test_what_cannot_be_measured_is_refused_by_name(retail: ModelPortraitist) -> None:
+    image, landmarks = np.zeros((100, 100, 3), np.uint8), np.zeros((5, 2), np.float32)
+    two_eyes = Finding(Box(0, 0, 50, 50), landmarks, 0.9, ("pupilLeft", "pupilRight"))
+    for name in ("glasses", "headPose"):
+        with pytest.raises(Refused, match=rf"{name} cannot be measured here; there is blur, exposure"):
+            retail.attributes(image, two_eyes, frozenset({name, "blur"}))
