@@ -1,9 +1,15 @@
 """The command `faceline`: the operator's door. Exit codes: 0 done, 1 something failed, 2 a mistake of the caller."""
 
 import errno
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
+
+# What follows takes most of a second to import, and Python would answer a Ctrl-C in its midst with a traceback.
+_HEARD = signal.getsignal(signal.SIGINT)
+if _HEARD is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import typer
 
@@ -26,6 +32,9 @@ from pipeline.commands import (
 from pipeline.home import VARIABLE, Home, HomeError, default_home
 from pipeline.operations import Refused, Unanswered
 from pipeline.settings import SettingsError
+
+if _HEARD is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _HEARD)
 
 FAILED = 1
 MISTAKEN = 2

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -211,3 +212,37 @@ def test_help_comes_quickly() -> None:
     subprocess.run([sys.executable, "-m", "pipeline", "--help"], check=True, capture_output=True, timeout=60)
     # The engines take seconds to import; a command that needs none must not wait for them.
     assert time.monotonic() - began < 5
+
+
+def test_ctrl_c_among_the_imports_ends_at_once_and_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "status"],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (-signal.SIGINT, "")
+
+
+def test_ctrl_c_later_is_one_line(home: Path) -> None:
+    Home(home).prepare()
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "--home", str(home), "purge"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.read(len("Destroy")) == "Destroy"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (1, "ended\n")
+    assert home.exists()
