@@ -30,15 +30,29 @@ async def enrolled(
     """
     await client.catch_up()
     partition = deployment.scale.of_scope(scope)
-    last = client.tables.templates_seen.get(partition, -1)
-    topic = deployment.name(TEMPLATES)
+    last = {partition: client.tables.templates_seen.get(partition, -1)}
+    await _behind(groups, group, deployment.name(TEMPLATES), last, f"the templates of {scope}", timeout)
+
+
+async def all_enrolled(
+    client: Client, groups: Groups, group: str, deployment: Deployment, *, timeout: float = ENROL_SECONDS
+) -> None:
+    """Return when `enrol` has indexed every template acknowledged before the call; else as `enrolled`."""
+    await client.catch_up()
+    last = dict(client.tables.templates_seen)
+    await _behind(groups, group, deployment.name(TEMPLATES), last, "the newest templates", timeout)
+
+
+async def _behind(groups: Groups, group: str, topic: str, last: Mapping[int, int], what: str, timeout: float) -> None:
     try:
         async with asyncio.timeout(timeout):
-            # Kafka tells nobody when a group commits: it has to be asked.
-            while (await asyncio.to_thread(groups.committed, group, topic)).get(partition, 0) <= last:  # noqa: ASYNC110
+            while True:
+                position = await asyncio.to_thread(groups.committed, group, topic)
+                if all(position.get(partition, 0) > offset for partition, offset in last.items()):
+                    return
+                # Kafka tells nobody when a group commits: it has to be asked.
                 await asyncio.sleep(ASK_AGAIN_SECONDS)
     except TimeoutError:
         raise Unanswered(
-            f"the templates of {scope} are not indexed after {timeout:g} s: the enrol stage or Milvus may be down; "
-            "see `faceline status`"
+            f"{what} are not indexed after {timeout:g} s: the enrol stage or Milvus may be down; see `faceline status`"
         ) from None

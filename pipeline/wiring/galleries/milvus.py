@@ -14,7 +14,7 @@ from connectors import ServiceUnavailable
 from connectors.milvus import LIMIT, Milvus, NoSuchCollection, Row
 from models.catalogue import Catalogue
 from pipeline.galleries import Candidate, ScopeTooLargeError, Searched
-from pipeline.records import DIRECTORY, GalleryKind
+from pipeline.records import DIRECTORY, GalleryKind, Template
 from pipeline.stages.enrol import Entry
 
 log = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class MilvusGallery:
 
 @dataclass(frozen=True, slots=True)
 class MilvusIndex:
-    """Writes for the enrol stage."""
+    """Writes for the enrol stage, and says what was written."""
 
     milvus: Milvus
     catalogue: Catalogue
@@ -91,9 +91,7 @@ class MilvusIndex:
     def upsert(self, entries: Sequence[Entry]) -> None:
         by_place: dict[tuple[str, str], list[Row]] = defaultdict(list)
         for entry in entries:
-            template = entry.template
-            pack = template.recognition.pack
-            by_place[place(Searched(template.kind, template.collection, pack)), pack].append(_row(entry))
+            by_place[self.place_of(entry.template), entry.template.recognition.pack].append(_row(entry))
         for (name, pack), rows in by_place.items():
             self._write(name, pack, rows)
 
@@ -109,9 +107,24 @@ class MilvusIndex:
 
     def delete(self, persisted_face_ids: Sequence[str]) -> None:
         # A tombstone does not say where its template lay, and after a restart nobody remembers.
-        for name in ours(patiently(self.milvus.names)):
+        for name in self.places():
             patiently(lambda name=name: self.milvus.delete(name, persisted_face_ids))  # type: ignore[misc]
             self._dirty.add(name)
+
+    def place_of(self, template: Template) -> str:
+        """Where this template lies, or will."""
+        return place(Searched(template.kind, template.collection, template.recognition.pack))
+
+    def places(self) -> list[str]:
+        """Where templates lie, sorted."""
+        return ours(patiently(self.milvus.names))
+
+    def ids(self, place: str) -> set[str]:
+        """The persistedFaceIds that lie there."""
+        try:
+            return patiently(lambda: set(self.milvus.ids(place)))
+        except NoSuchCollection:
+            return set()
 
     def flush(self) -> None:
         while self._dirty:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipeline.operations import Unanswered
-from pipeline.operations.waiting import enrolled
+from pipeline.operations.waiting import all_enrolled, enrolled
 
 from .conftest import World
 from .test_persons import SCOPE, enrol, gallery
@@ -51,3 +51,14 @@ async def test_a_group_that_stands_still_is_named(world: World) -> None:
     await enrol(world, "Ada", 1)
     with pytest.raises(Unanswered, match="enrol stage or Milvus may be down"):
         await wait(world, Committing(step=0), timeout=0.2)
+
+
+async def test_all_templates_are_waited_for_whatever_their_scope(world: World) -> None:
+    await gallery(world)
+    await enrol(world, "Ada", 1)
+    last = world.tables.templates_seen[0]
+    groups = Committing(step=2)
+    await all_enrolled(world.client, groups, "enrol", world.control.deployment)
+    assert groups.offset > last >= groups.offset - 2
+    with pytest.raises(Unanswered, match="the newest templates are not indexed"):
+        await all_enrolled(world.client, Committing(step=0), "enrol", world.control.deployment, timeout=0.2)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,15 +17,20 @@ from connectors.keystore import KeyStore
 from connectors.milvus import Milvus, VectorRefused
 from models.catalogue import load_catalogue
 from pipeline.changes import Change, Put, Tombstone
+from pipeline.codec import seal
 from pipeline.galleries import Candidate, Gallery, ScopeTooLargeError, Searched
 from pipeline.identifiers import template_key, template_owner
 from pipeline.records import DIRECTORY, GalleryKind, Template
+from pipeline.settings import Identify, Settings
+from pipeline.stages import identify as stages
 from pipeline.stages.enrol import Enrol
 from pipeline.topology import TEMPLATES
 from pipeline.views import LiveSet
+from pipeline.wiring import stage
 from pipeline.wiring.galleries import Templates, gallery
 from pipeline.wiring.galleries.exact import ROWS, ExactGallery
 from pipeline.wiring.galleries.milvus import AMONG_MOST, MilvusGallery, MilvusIndex, ours, place
+from pipeline.wiring.stages import Parts
 from tests.pipeline.examples import NOON, received, template
 
 CATALOGUE = load_catalogue()
@@ -332,6 +338,27 @@ def test_where_templates_lie_in_milvus() -> None:
 
 
 @pytest.mark.milvus
+def test_the_index_says_what_it_holds(milvus: str) -> None:
+    store = Milvus(milvus)
+    index, stand = MilvusIndex(store, CATALOGUE), milvus_stand(store)
+    where, large = fresh(), fresh("largefacelist", "dlib")
+    try:
+        for each in (where, large):
+            filled(stand, each, 4)
+        stand.forget(next(iter(stand.kept)))
+        for each in (where, large):
+            kept = [shown for shown in stand.kept.values() if shown.collection == each.uid]
+            assert {index.place_of(shown) for shown in kept} == {place(each)}
+            assert place(each) in index.places()
+            assert index.ids(place(each)) == {shown.persisted_face_id for shown in kept}
+        assert index.ids("small_of_nobody") == set()
+    finally:
+        for each in (where, large):
+            store.drop(place(each))
+        store.close()
+
+
+@pytest.mark.milvus
 def test_a_reader_makes_nothing_and_an_operators_own_collections_are_left_alone(milvus: str) -> None:
     store = Milvus(milvus)
     store.ensure("somebody_elses", 8, "cosine")
@@ -343,6 +370,30 @@ def test_a_reader_makes_nothing_and_an_operators_own_collections_are_left_alone(
     finally:
         store.drop("somebody_elses")
         store.close()
+
+
+def test_the_identify_stage_searches_with_the_engine_of_the_settings(tmp_path: Path) -> None:
+    live, where = LiveSet(), fresh("largepersongroup")
+    keys, (vector,) = KeyStore.create(tmp_path / "keys"), drawn(1, "retail")
+    parts = Parts(
+        settings=Settings(identify=Identify(engine="exact")),
+        keys=keys,
+        secret=b"secret",
+        catalogue=CATALOGUE,
+        models=lambda: pytest.fail("no models are asked"),
+        milvus=lambda: pytest.fail("Milvus is not asked"),
+    )
+    built = stage("identify", parts, live)
+    sealed = seal(keys, keys.new("person"), vector.tobytes(), topic=TEMPLATES, key="p0/e0", field="vector")
+    enrolled = msgspec.structs.replace(template("e0", "p0", uid=where.uid, model="retail"), vector=sealed)
+    live.apply_change(TEMPLATES, Put("p0/e0", enrolled))
+    assert isinstance(built, stages.Identify)
+    assert built.gallery.engine == "exact"
+    ((found,),) = built.gallery.search(where, vector[None], 1)
+    assert (found.persisted_face_id, found.kid) == ("e0", sealed.kid)
+    keys.destroy([sealed.kid])
+    live.apply_change(TEMPLATES, Put("p0/e0", enrolled))
+    assert built.gallery.search(where, vector[None], 1) == [[]]
 
 
 def test_the_settings_choose_the_engine(tmp_path: Path) -> None:
