@@ -61,7 +61,7 @@ async def test_an_index_that_holds_what_lives_is_the_same(world: World) -> None:
             [Compared(PLACE, 2, 2, 1, 1), Compared("small_dlib", 0, 1, 0, 1)],
         ),
     ],
-    ids=["nothing", "missing", "surplus", "both", "elsewhere"],
+    ids=["nothing", "missing", "surplus", "elsewhere"],
 )
 async def test_both_directions_are_counted(world: World, held: dict[str, set[str]], told: list[Compared]) -> None:
     living(world, "a", "b")
