@@ -34,8 +34,8 @@ class Limits:
     """from, to"""
 
 
-# Chosen on degraded photos (`faceline bench quality`): blur is what recognisers fail at, light hardly; 36 px is the
-# Face service's smallest face.
+# Chosen on degraded photos (`faceline bench quality`): recognisers fail at blur and at burnt out skin, hardly in
+# the dark; 36 px is the Face service's smallest face.
 MEDIUM = Limits(size=36.0, blur=0.5, yaw=PROFILE, exposure=(0.1, 0.9))
 HIGH = Limits(size=LARGE_ENOUGH, blur=0.25, yaw=0.2, exposure=(DIM, BRIGHT))
 

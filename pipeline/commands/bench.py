@@ -1,4 +1,4 @@
-"""Commands that measure: losses under kills, speed beside bare code, and who is named rightly."""
+"""Commands that measure: losses under kills, speed beside bare code, who is named rightly, and who is not."""
 
 import asyncio
 import logging
@@ -40,7 +40,7 @@ Work = Callable[[Bench], Awaitable[Result]]
 def every(
     context: typer.Context,
     media: Annotated[
-        Path | None, typer.Option(help="Photos for the benchmark passages.", show_default="../shared/media/people")
+        Path | None, typer.Option(help="Photos for passages and quality.", show_default="../shared/media/people")
     ] = None,
     models: Models = None,
     keep: Keep = False,
@@ -57,6 +57,7 @@ def every(
         rebalance,
         throughput,
     )  # they load every engine
+    from pipeline.bench import quality as qualities
 
     works: list[Work] = [
         lambda bench: kills.run(bench, kills=3, broker_kills=1, templates=(1_000,)),
@@ -70,6 +71,7 @@ def every(
     people = media or (PEOPLE if PEOPLE.is_dir() else None)
     if people is not None:
         works.append(lambda bench: passages.run(bench, RETAIL, people, seconds=1.0))
+        works.append(lambda bench: qualities.run(bench, RETAIL, people, degradations=qualities.SHORT))
     return _measured(context, models, keep, works)
 
 
@@ -200,6 +202,17 @@ def passages(
 
     def work(name: str) -> Work:
         return lambda bench: benchmark.run(bench, name, media, seconds=seconds)
+
+    return _measured(context, models, keep, [work(each) for each in pack or (RETAIL, DLIB)])
+
+
+@app.command(epilog="Example: faceline bench quality --media ./people --pack retail")
+def quality(context: typer.Context, media: Media, pack: Packs = None, models: Models = None, keep: Keep = False) -> int:
+    """Compare photos and degraded ones, with and without those of low quality. Exit 1 where that spares no errors."""
+    from pipeline.bench import quality as benchmark
+
+    def work(name: str) -> Work:
+        return lambda bench: benchmark.run(bench, name, media)
 
     return _measured(context, models, keep, [work(each) for each in pack or (RETAIL, DLIB)])
 

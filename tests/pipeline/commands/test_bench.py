@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.__main__ import run
 
-BENCHMARKS = ["kills", "rebalance", "detect", "pipeline", "capture", "latency", "memory", "passages"]
+BENCHMARKS = ["kills", "rebalance", "detect", "pipeline", "capture", "latency", "memory", "passages", "quality"]
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -23,6 +23,9 @@ def test_a_stage_that_does_not_exist_is_the_callers_mistake(
     assert "'detcet'" in capsys.readouterr().err
 
 
-def test_a_folder_without_people_is_the_callers_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["--home", str(tmp_path), "bench", "passages", "--media", str(tmp_path)]) == 2
+@pytest.mark.parametrize("name", ["passages", "quality"])
+def test_a_folder_without_people_is_the_callers_mistake(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["--home", str(tmp_path), "bench", name, "--media", str(tmp_path)]) == 2
     assert "one folder per person" in capsys.readouterr().err
