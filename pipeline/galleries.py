@@ -40,6 +40,10 @@ class ScopeTooLargeError(Exception):
     """More persons to search among than the engine takes: one line that names the number, the cap and the cure."""
 
 
+class GalleryAbsentError(Exception):
+    """The engine has not answered for as long as this gallery waits: one line that says which."""
+
+
 class Gallery(Protocol):
     """Where templates are searched. What it answers may be stale: it is a proposal."""
 
@@ -59,5 +63,6 @@ class Gallery(Protocol):
         """The best `limit` candidates of each probe (n, dimension), best first; blocks, waits for an absent engine.
 
         With `among`, only templates of these personIds; ScopeTooLargeError where they are more than the engine takes.
+        A gallery that does not wait for ever raises GalleryAbsentError.
         """
         ...

@@ -8,9 +8,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.galleries import Candidate, Gallery, ScopeTooLargeError, Searched
+from pipeline.galleries import Candidate, Gallery, GalleryAbsentError, ScopeTooLargeError, Searched
 from pipeline.identifiers import template_key
-from pipeline.operations import Refused
+from pipeline.operations import Refused, Unanswered
 from pipeline.records import Recognition
 from pipeline.views import LiveSet
 
@@ -53,7 +53,7 @@ class Search:
         waiting = list(range(len(probes)))
         limit = min(LOOK_AT * wanted, self.gallery.most)
         while waiting:
-            answers = await asyncio.to_thread(self._search, probes[waiting], limit)
+            answers = await proposed(self.gallery, self.where, probes[waiting], limit, self.among)
             await self.catch_up()
             wider = []
             for index, candidates in zip(waiting, answers, strict=True):
@@ -64,11 +64,21 @@ class Search:
             waiting, limit = wider, min(LOOK_AT * limit, self.gallery.most)
         return [judge(candidates)[:wanted] for candidates in found]
 
-    def _search(self, probes: NDArray[np.float32], limit: int) -> list[list[Candidate]]:
-        try:
-            return self.gallery.search(self.where, probes, limit, self.among)
-        except ScopeTooLargeError as error:
-            raise Refused(str(error)) from None
+
+async def proposed(
+    gallery: Gallery,
+    where: Searched,
+    probes: NDArray[np.float32],
+    limit: int,
+    among: frozenset[str] | None = None,
+) -> list[list[Candidate]]:
+    """What the gallery proposes; Refused where the scope is too large for it, Unanswered where it is away."""
+    try:
+        return await asyncio.to_thread(gallery.search, where, probes, limit, among)
+    except ScopeTooLargeError as error:
+        raise Refused(str(error)) from None
+    except GalleryAbsentError as error:
+        raise Unanswered(f"{error}: nobody can be searched for; see `faceline status`") from None
 
 
 def persons(

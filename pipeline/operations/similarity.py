@@ -105,7 +105,7 @@ async def _all_of(client: Client, recogniser: Recogniser, collection: Collection
     if not faces:
         raise Refused(f"{collection.kind}/{collection.id} is empty: add a face first", "FaceListNotReady")
     where = Searched(collection.kind, uid, probe.recognition.pack)
-    (found,) = await asyncio.to_thread(recogniser.gallery.search, where, probe.vector[None], len(faces))
+    (found,) = await nearest.proposed(recogniser.gallery, where, probe.vector[None], len(faces))
     await client.catch_up()
     judge = nearest.faces(live, uid)
     indexed = judge(found)

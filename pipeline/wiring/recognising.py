@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from connectors import kafka
 from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin
+from pipeline.operations import Unanswered
 from pipeline.operations.client import Client
 from pipeline.operations.faces import Faces
 from pipeline.operations.recogniser import Recogniser
@@ -22,6 +23,11 @@ from pipeline.wiring.stages import Parts
 
 if TYPE_CHECKING:
     from connectors.milvus import Milvus
+
+
+# Somebody waits for the answer, and is better told than kept waiting.
+MILVUS_PATIENCE = 5.0
+KAFKA_PATIENCE = 15.0
 
 
 @asynccontextmanager
@@ -42,7 +48,7 @@ async def recogniser(parts: Parts, access: KafkaAccess, client: Client) -> Async
         engine = parts.settings.identify.engine
         yield Recogniser(
             faces=faces,
-            gallery=gallery(engine, parts.catalogue, templates, client.tables.live, milvus),
+            gallery=gallery(engine, parts.catalogue, templates, client.tables.live, milvus, patience=MILVUS_PATIENCE),
             comparison=comparison,
             trainer=Trainer(opened.enter_context(closing(KafkaAdmin(access))), deployment),
             open_template=templates.enrolled,
@@ -65,7 +71,13 @@ async def _faces(
         async def catch_up() -> None:
             if running.done():
                 running.result()
-            await follower.catch_up()
+            try:
+                async with asyncio.timeout(KAFKA_PATIENCE):
+                    await follower.catch_up()
+            except TimeoutError:
+                raise Unanswered(
+                    f"the faces were not current within {KAFKA_PATIENCE:g} s: Kafka may be away; see `faceline status`"
+                ) from None
 
         yield Faces(
             view=view,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING
 
 from models.catalogue import Catalogue
@@ -18,15 +19,24 @@ if TYPE_CHECKING:
 
 
 def gallery(
-    engine: Engine, catalogue: Catalogue, templates: Templates, live: LiveSet, milvus: Callable[[], Milvus]
+    engine: Engine,
+    catalogue: Catalogue,
+    templates: Templates,
+    live: LiveSet,
+    milvus: Callable[[], Milvus],
+    *,
+    patience: float = inf,
 ) -> Gallery:
-    """The gallery that the settings ask for; an exact one follows `live`, from whatever that shows already on."""
+    """The gallery that the settings ask for; an exact one follows `live`, from whatever that shows already on.
+
+    `patience` is how many seconds a search waits for an absent engine.
+    """
     # Each process loads its own engine alone.
     match engine:
         case "milvus":
             from pipeline.wiring.galleries.milvus import MilvusGallery
 
-            return MilvusGallery(milvus())
+            return MilvusGallery(milvus(), patience)
         case "exact":
             from pipeline.wiring.galleries.exact import ExactGallery
 

@@ -4,16 +4,17 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from connectors import ServiceUnavailable
 from connectors.milvus import LIMIT, Milvus, NoSuchCollection, Row
 from models.catalogue import Catalogue
-from pipeline.galleries import Candidate, ScopeTooLargeError, Searched
+from pipeline.galleries import Candidate, GalleryAbsentError, ScopeTooLargeError, Searched
 from pipeline.records import DIRECTORY, GalleryKind, Template
 from pipeline.stages.enrol import Entry
 
@@ -36,9 +37,10 @@ def _say(state: RetryCallState) -> None:
     log.warning("Milvus is absent, try %d: waiting for it", state.attempt_number)
 
 
-def patiently(call: Callable[[], T]) -> T:
-    """Repeat `call` for ever while Milvus is absent."""
+def patiently(call: Callable[[], T], patience: float = inf) -> T:
+    """Repeat `call` for `patience` seconds while Milvus is absent; ServiceUnavailable after that."""
     waiting = Retrying(
+        stop=stop_after_delay(patience),
         retry=retry_if_exception_type(ServiceUnavailable),
         wait=wait_exponential(multiplier=0.1, max=2.0),
         before_sleep=_say,
@@ -49,9 +51,13 @@ def patiently(call: Callable[[], T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class MilvusGallery:
-    """Searches what `MilvusIndex` wrote. Exact on Milvus Lite (FLAT); on a server HNSW may miss a neighbour."""
+    """Searches what `MilvusIndex` wrote. Exact on Milvus Lite (FLAT); on a server HNSW may miss a neighbour.
+
+    It waits `patience` seconds for an absent Milvus.
+    """
 
     milvus: Milvus
+    patience: float = inf
 
     @property
     def engine(self) -> str:
@@ -73,7 +79,11 @@ class MilvusGallery:
             return [[] for _ in probes]
         persons = None if among is None else sorted(among)
         try:
-            found = patiently(lambda: self.milvus.search(place(where), probes, where.uid, limit, persons))
+            found = patiently(
+                lambda: self.milvus.search(place(where), probes, where.uid, limit, persons), self.patience
+            )
+        except ServiceUnavailable as error:
+            raise GalleryAbsentError(str(error)) from None
         except NoSuchCollection:
             # Enrol makes it, at its first template.
             return [[] for _ in probes]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.changes import Put, Tombstone
-from pipeline.galleries import Candidate, ScopeTooLargeError, Searched
-from pipeline.operations import Refused, nearest
+from pipeline.galleries import Candidate, GalleryAbsentError, ScopeTooLargeError, Searched
+from pipeline.operations import Refused, Unanswered, nearest
 from pipeline.operations.nearest import Search
 from pipeline.records import Recognition
 from pipeline.topology import COLLECTIONS, PERSONS, TEMPLATES
@@ -156,6 +156,15 @@ async def test_a_scope_too_large_is_refused_with_the_cure() -> None:
     with pytest.raises(Refused, match="too many: set the other engine") as refusal:
         await best(Full([]), lives(1), 1)
     assert refusal.value.code == "BadArgument"
+
+
+async def test_an_engine_that_is_away_is_told_apart_from_a_refusal() -> None:
+    class Away(Prepared):
+        def search(self, *_: object, **__: object) -> list[list[Candidate]]:
+            raise GalleryAbsentError("Milvus at http://there does not answer")
+
+    with pytest.raises(Unanswered, match="Milvus at http://there does not answer: nobody can be searched for"):
+        await best(Away([]), lives(1), 1)
 
 
 async def test_of_a_face_list_what_lives_is_left_in_order() -> None:

@@ -18,7 +18,7 @@ from connectors.milvus import Milvus, VectorRefused
 from models.catalogue import load_catalogue
 from pipeline.changes import Change, Put, Tombstone
 from pipeline.codec import seal
-from pipeline.galleries import Candidate, Gallery, ScopeTooLargeError, Searched
+from pipeline.galleries import Candidate, Gallery, GalleryAbsentError, ScopeTooLargeError, Searched
 from pipeline.identifiers import template_key, template_owner
 from pipeline.records import DIRECTORY, GalleryKind, Template
 from pipeline.settings import Identify, Settings
@@ -324,6 +324,12 @@ def test_more_persons_than_milvus_is_asked_for_are_refused_with_the_cure() -> No
     asked = MilvusGallery(Milvus("http://127.0.0.1:1"))
     with pytest.raises(ScopeTooLargeError, match=r"50001 persons .* 50000 at most; .*engine = \"exact\""):
         asked.search(fresh(), drawn(1, "retail"), 1, crowd)
+
+
+def test_whoever_waits_for_an_answer_is_told_that_milvus_is_away() -> None:
+    away = MilvusGallery(Milvus("http://127.0.0.1:1", timeout=0.5), patience=0.1)
+    with pytest.raises(GalleryAbsentError, match=r"127\.0\.0\.1:1 does not answer"):
+        away.search(fresh(), drawn(1, "retail"), 1)
 
 
 def test_where_templates_lie_in_milvus() -> None:
