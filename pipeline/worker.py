@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.tables import TableManager
 from faust.types import TP
 
 from connectors import kafka
@@ -34,6 +35,14 @@ WITHIN_S = 0.005
 # Small buffers stall Faust up to tenfold; these many messages are held in memory at most.
 BUFFER = {"frames": 512}
 BUFFER_OTHERS = 4096
+
+
+class _NoTables(TableManager):
+    """Faust's tables, of which no stage has any."""
+
+    async def sleep(self, n: object) -> None:
+        """Wait for nothing: Faust leaves its tables a second to register before it joins the group."""
+        await asyncio.sleep(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,7 @@ class Worker:
             broker_credentials=_credentials(self._access),
             datadir=str(folder),
             store="memory://",
+            TableManager=_NoTables,
             key_serializer="raw",
             value_serializer="raw",
             web_enabled=False,
