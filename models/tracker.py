@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from models.catalogue import Metric
 
@@ -28,8 +27,18 @@ def associate(
     overlap = intersection_over_union(previous, boxes)
     # a pair that would be refused anyway must not push a good pair aside
     gain = np.where(overlap >= minimum_iou, overlap, 0.0)
+    if not _contested(gain):
+        return [(int(i), int(j)) for i, j in np.argwhere(gain)]
+    from scipy.optimize import linear_sum_assignment  # here: it takes longer to load than the models
+
     rows, columns = linear_sum_assignment(gain, maximize=True)
     return [(int(i), int(j)) for i, j in zip(rows, columns, strict=True) if gain[i, j] > 0]
+
+
+def _contested(gain: NDArray[np.float64]) -> bool:
+    """Whether any box could go to two others; where none could, all pairs with a gain are the best there are."""
+    could = gain > 0
+    return bool((could.sum(axis=0) > 1).any() or (could.sum(axis=1) > 1).any())
 
 
 def intersection_over_union(one: NDArray[np.floating], other: NDArray[np.floating]) -> NDArray[np.float64]:

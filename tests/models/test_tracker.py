@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from models.image import decode
 from models.pack import FaceModels
@@ -34,6 +35,17 @@ def test_each_box_is_used_once_and_only_for_a_near_one(
         for j in set(range(len(current))) - {j for _, j in pairs}
     ]
     assert all(value < minimum for value in free), "two free boxes that belong together were left apart"
+
+
+@given(boxes, boxes, st.floats(0.05, 1))
+def test_no_other_pairs_have_a_larger_sum(
+    previous: NDArray[np.float32], current: NDArray[np.float32], minimum: float
+) -> None:
+    overlap = intersection_over_union(previous, current)
+    gain = np.where(overlap >= minimum, overlap, 0.0)
+    best = gain[linear_sum_assignment(gain, maximize=True)].sum()
+    found = sum(gain[i, j] for i, j in associate(previous, current, minimum))
+    assert found == pytest.approx(best)
 
 
 @given(boxes, boxes)
