@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 import grpc  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
-from pymilvus import MilvusClient, MilvusException  # type: ignore[import-untyped]
 
 from connectors import ServiceRefused, milvus_collection
+from connectors.milvus_client import MilvusClient, MilvusException
 from connectors.milvus_collection import WORDS, Form
 from connectors.milvus_errors import MilvusFault, NoSuchCollection, not_loaded, translated
 from connectors.vectors import Hit, Metric, Row, VectorRefused, check_identifier, check_vectors, filters, stacked

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pymilvus import DataType, MilvusClient, MilvusException  # type: ignore[import-untyped]
-
 from connectors import ServiceRefused
+from connectors.milvus_client import DataType, MilvusClient, MilvusException
 from connectors.vectors import Metric
 
 NAMES: dict[Metric, str] = {"cosine": "COSINE", "l2": "L2"}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 import grpc  # type: ignore[import-untyped]
-from pymilvus import MilvusException  # type: ignore[import-untyped]
 
 from connectors import ServiceRefused, ServiceUnavailable
+from connectors.milvus_client import MilvusException
 
 CONNECT_FAILED = 2  # pymilvus.client.types.Status
 NO_COLLECTION = 100  # Milvus pkg/util/merr: ErrCollectionNotFound, and the next one ErrCollectionNotLoaded
