@@ -1,6 +1,6 @@
 """A child process that cannot outlive the process that started it, however that one ends.
 
-A small guardian stands between the two (this file, run as a script). It reads a pipe whose writing end only the starter
+A small guardian stands between the two (`connectors/guardian.py`). It reads a pipe whose writing end only the starter
 has: the kernel closes that end even when the starter is killed, so "stop" and "my starter is dead" are one event. On
 Linux the child is bound to its guardian as well.
 """
@@ -8,18 +8,18 @@ Linux the child is bound to its guardian as well.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
 import signal
 import subprocess
 import sys
-import threading
 from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+import psutil
+
+from connectors import guardian
 
 
 class Child:
@@ -51,8 +51,9 @@ class Child:
         try:
             self._guardian = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-I",
-                __file__,
+                # Isolated and without site-packages: it is to be up at once, and needs neither.
+                "-IS",
+                guardian.__file__,
                 *self._guarded,
                 stdin=subprocess.PIPE,
                 stdout=file,
@@ -72,8 +73,6 @@ class Child:
     @property
     def command_pid(self) -> int | None:
         """The command's own process; None while there is none: before `start`, in its first moments, after its end."""
-        import psutil  # here, not above: the guardian runs this file too, and shall be up at once
-
         if self._guardian is None or not self.running():
             return None
         with suppress(psutil.Error):
@@ -111,33 +110,3 @@ class Child:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(guardian.pid, signal.SIGKILL)
         return status if status >= 0 else 128 - status
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def guard(ending: signal.Signals, grace: float, command: Sequence[str]) -> None:
-    """Run the command until it ends or standard input does; leaves with the command's status."""
-    # A shell's background job starts with SIGINT ignored, and the command would inherit that.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)  # noqa: S603
-
-    def leave() -> None:
-        status = child.wait()
-        os._exit(status if status >= 0 else 128 - status)
-
-    waiter = threading.Thread(target=leave)
-    waiter.start()
-    signal.signal(signal.SIGTERM, lambda *_: os.close(0))
-    with suppress(OSError):
-        while os.read(0, 4096):
-            pass
-    child.send_signal(ending)
-    waiter.join(grace)
-    child.kill()
-
-
-if __name__ == "__main__":
-    guard(signal.Signals(int(sys.argv[1])), float(sys.argv[2]), sys.argv[3:])
