@@ -50,8 +50,12 @@ async def run_stage(settings: Settings, home: Home, name: str, instance: str) ->
         metrics = Metrics(process)
         meter = Meter(metrics, name, STAGES[name].input.name)
         await _announced(settings, home, process, metrics, meter.trouble)
-        await asyncio.to_thread(_expect_topics, settings, home, STAGES[name])
-        shell = _shell(settings, home, name, instance, attempts, meter)
+        expected = asyncio.get_running_loop().run_in_executor(None, _expect_topics, settings, home, STAGES[name])
+        try:
+            # Meanwhile: the answer takes its time, and so does loading the engines.
+            shell = _shell(settings, home, name, instance, attempts, meter)
+        finally:
+            await expected
         return await _until_stopped(shell.run(stop), stop, attempts.acquit)
 
 

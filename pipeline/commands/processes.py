@@ -1,4 +1,8 @@
-"""Commands that are one process of a deployment each: a stage's worker, a camera's capture."""
+"""Commands that are one process of a deployment each: a stage's worker, a camera's capture.
+
+The supervisor starts this file, and not the whole command line: who was killed is missed until all that it loads is
+loaded again.
+"""
 
 import asyncio
 import sys
@@ -8,6 +12,7 @@ import typer
 
 from pipeline import logs
 from pipeline.commands import invocation
+from pipeline.commands.door import door, entered
 from pipeline.topology import STAGES
 
 app = typer.Typer()
@@ -46,3 +51,7 @@ def capture(
     from pipeline import process  # here, because it loads every engine
 
     return asyncio.run(process.run_capture(call.settings, call.home, found))
+
+
+if __name__ == "__main__":
+    sys.exit(entered(door([app]), sys.argv[1:]))

@@ -69,7 +69,7 @@ def capture_name(camera: Camera) -> str:
 
 def faceline(home: Home, *arguments: str) -> list[str]:
     """The command line of one of our own processes, in this interpreter and without the working folder on its path."""
-    return [sys.executable, "-P", "-m", "pipeline", "--home", str(home.path), *arguments]
+    return [sys.executable, "-P", "-m", "pipeline.commands.processes", "--home", str(home.path), *arguments]
 
 
 def _program(home: Home, name: str, *arguments: str) -> Program:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,6 @@ from pipeline.codec import SCHEMA_HEADER, encode, seal
 from pipeline.home import Home, HomeError
 from pipeline.identifiers import frame_place
 from pipeline.lifetimes import frame_key
-from pipeline.machine.programs import faceline
 from pipeline.machine.supervisor import Supervisor
 from pipeline.records import DeadLetter, Frame, FrameId, Gap, Sealed, Watch
 from pipeline.settings import FILE, Settings, load
@@ -109,7 +109,18 @@ def _clip(path: Path) -> None:
 
 
 async def _enrol(home: Home, photo: Path) -> None:
-    command = faceline(home, "person", "add", "Grace Hopper", str(photo))
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pipeline",
+        "--home",
+        str(home.path),
+        "person",
+        "add",
+        "Grace Hopper",
+        str(photo),
+    ]
     adding = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )

@@ -6,18 +6,7 @@ import pytest
 
 from pipeline.__main__ import run
 
-BENCHMARKS = [
-    "kills",
-    "rebalance",
-    "detect",
-    "pipeline",
-    "capture",
-    "latency",
-    "memory",
-    "galleries",
-    "passages",
-    "quality",
-]
+BENCHMARKS = ["kills", "rebalance", "detect", "pipeline", "capture", "latency", "memory", "passages", "quality"]
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
