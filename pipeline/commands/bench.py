@@ -50,6 +50,7 @@ def every(
         return 0
     from pipeline.bench import (
         capture,
+        galleries,
         kills,
         latency,
         memory,
@@ -67,6 +68,7 @@ def every(
         lambda bench: capture.run(bench, times=2),
         lambda bench: latency.run(bench, faces=40),
         lambda bench: memory.run(bench, seconds=10.0),
+        lambda bench: galleries.run(bench, templates=5_000),
     ]
     people = media or (PEOPLE if PEOPLE.is_dir() else None)
     if people is not None:
@@ -215,6 +217,21 @@ def quality(context: typer.Context, media: Media, pack: Packs = None, models: Mo
         return lambda bench: benchmark.run(bench, name, media)
 
     return _measured(context, models, keep, [work(each) for each in pack or (RETAIL, DLIB)])
+
+
+@app.command(epilog="Example: faceline bench galleries --templates 20000")
+def galleries(
+    context: typer.Context,
+    templates: Annotated[int, typer.Option(min=100, help="How many templates to search among.")] = 20_000,
+    keep: Keep = False,
+) -> int:
+    """Compare both galleries with bare NumPy; and a Milvus server's HNSW, where the settings have one."""
+    from pipeline import wiring
+    from pipeline.bench import galleries as benchmark
+
+    call = invocation(context)
+    server = None if call.settings.milvus.uri is None else lambda: wiring.milvus(call.settings, call.home)
+    return _measured(context, None, keep, [lambda bench: benchmark.run(bench, templates=templates, server=server)])
 
 
 def _measured(context: typer.Context, models: Path | None, keep: bool, works: list[Work]) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.bench import Bench, Result, capture, latency, memory, throughput
+from pipeline.bench import Bench, Result, capture, galleries, latency, memory, throughput
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 
@@ -40,3 +40,12 @@ async def test_memory_of_every_process(bench: Bench, show: Callable[[Result], No
     result = await memory.run(bench, seconds=5.0, templates=100)
     show(result)
     assert {"kafka", "milvus", "detect", "identify", "capture-hall"} <= result.resident.keys()
+
+
+@pytest.mark.milvus
+async def test_the_galleries_beside_bare_arithmetic(bench: Bench, show: Callable[[Result], None]) -> None:
+    result = await galleries.run(bench, templates=2_000)
+    show(result)
+    # HNSW on a server is not measured here; those that compare with every template must miss none.
+    assert result.sound
+    assert [each.mates for each in result.measured] == [1.0, 1.0]

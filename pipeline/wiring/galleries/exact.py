@@ -5,8 +5,10 @@ while the view goes on; and a forgotten template is out of memory once the searc
 """
 
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -116,8 +118,8 @@ class ExactGallery:
         """Take one change of `templates` into account. Never waits: keys are asked by whoever searches."""
         with self._lock:
             home = self._homes.pop(change.key, None)
-            if home is not None:
-                shelf = self._shelves[home]
+            # A template that never opened may have outlived its shelf.
+            if home is not None and (shelf := self._shelves.get(home)) is not None:
                 shelf.forget(change.key)
                 if not shelf.places and not shelf.awaiting:
                     del self._shelves[home]
@@ -140,7 +142,7 @@ class ExactGallery:
             blocks = [block for block in shelf.blocks if block.entries]
         persons = None if among is None else frozenset(among)
         if persons is not None:
-            blocks = [_masked(block, persons) for block in blocks]
+            blocks = [block for block in (_masked(each, persons) for each in blocks) if block.entries]
         return _best(blocks, probes, limit, metric)
 
     def _open(self, shelf: _Shelf, metric: Metric) -> None:
@@ -175,12 +177,18 @@ def _masked(block: _Block, persons: frozenset[str]) -> _Block:
 
 
 def _best(blocks: list[_Block], probes: NDArray[np.float32], limit: int, metric: Metric) -> list[list[Candidate]]:
-    entries = [entry for block in blocks for entry in block.entries]
-    if not entries:
+    ends = list(accumulate(len(block.entries) for block in blocks))
+    if not ends:
         return [[] for _ in probes]
     alike = np.concatenate([similarities(metric, probes, block.vectors) for block in blocks], axis=1)
-    wanted = min(limit, len(entries))
-    return [[_candidate(entries[i], row[i]) for i in _leading(row, wanted)] for row in alike]
+    wanted = min(limit, ends[-1])
+
+    def entry(row: int) -> _Entry:
+        place = bisect_right(ends, row)
+        # Negative: counted from the block's end.
+        return blocks[place].entries[row - ends[place]]
+
+    return [[_candidate(entry(int(i)), row[i]) for i in _leading(row, wanted)] for row in alike]
 
 
 def _leading(row: NDArray[np.float32], wanted: int) -> NDArray[Any]:

@@ -6,7 +6,18 @@ import pytest
 
 from pipeline.__main__ import run
 
-BENCHMARKS = ["kills", "rebalance", "detect", "pipeline", "capture", "latency", "memory", "passages", "quality"]
+BENCHMARKS = [
+    "kills",
+    "rebalance",
+    "detect",
+    "pipeline",
+    "capture",
+    "latency",
+    "memory",
+    "galleries",
+    "passages",
+    "quality",
+]
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -288,6 +288,16 @@ def test_what_is_forgotten_leaves_memory() -> None:
     assert stand.gallery._shelves == {}
 
 
+def test_a_template_that_never_opened_is_forgotten_like_any_other() -> None:
+    stand, where = exact_stand(), fresh()
+    stand.write([Put("p0/closed", shown(where, "closed"))])
+    filled(stand, where, 1)
+    stand.check(where, drawn(1, "retail"), 3)
+    stand.forget(*list(stand.kept))
+    stand.forget("p0/closed")
+    stand.check(where, drawn(1, "retail"), 3)
+
+
 def test_searches_in_threads_see_whole_states_while_the_view_goes_on() -> None:
     """A pair of templates is put and forgotten in turn; a search sees neither half opened nor a mixture of rows."""
     stand, where = exact_stand(), fresh()
