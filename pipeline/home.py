@@ -25,11 +25,12 @@ class HomeError(Exception):
 
 
 class Process(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A running process of the deployment; `metrics_port` is 0 where it serves none (yet)."""
+    """A running process of the deployment; `metrics_port` is 0 where it serves none (yet), `address` is its URL."""
 
     pid: int
     metrics_port: int = 0
     restarts: int = 0
+    address: str = ""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -95,6 +96,11 @@ class Home:
         """Whether anything was ever prepared here."""
         return self.state.is_dir()
 
+    @property
+    def api_keys(self) -> Path:
+        """Where the API's access keys are, unless the settings name another file."""
+        return self.keys / "api-keys"
+
     def secret(self) -> bytes:
         """The 32 bytes from which faceIds and trackIds are derived: drawn once, mode 0400."""
         with suppress(FileNotFoundError):
@@ -136,9 +142,10 @@ class Home:
             running, processes={n: self._with_port(n, p) for n, p in running.processes.items()}
         )
 
-    def announce(self, name: str, metrics_port: int) -> None:
-        """A process says on which port of loopback its metrics are."""
-        replace(self._announcement(name), msgspec.json.encode(Process(os.getpid(), metrics_port)), 0o600)
+    def announce(self, name: str, metrics_port: int, address: str = "") -> None:
+        """A process says on which port of loopback its metrics are, and where it serves clients, if it does."""
+        process = Process(os.getpid(), metrics_port, address=address)
+        replace(self._announcement(name), msgspec.json.encode(process), 0o600)
 
     def _with_port(self, name: str, process: Process) -> Process:
         try:
@@ -147,7 +154,7 @@ class Home:
             return process
         if announced.pid != process.pid:
             return process
-        return msgspec.structs.replace(process, metrics_port=announced.metrics_port)
+        return msgspec.structs.replace(process, metrics_port=announced.metrics_port, address=announced.address)
 
     def _announcement(self, name: str) -> Path:
         return self.state / f"{name}.process.json"

@@ -35,7 +35,11 @@ FIELDS: Final = {
     "count": "how many",
     "seconds": "how long",
     "attempts": "how often",
-    "status": "an exit status",
+    "status": "an exit status, or that of an answer",
+    "method": "a request's method",
+    "route": "the template of its path",
+    "request": "the id that the answer carries",
+    "principal": "on whose behalf it came",
     "port": "a port of loopback",
     "reason": "why, from a fixed list",
 }

@@ -1,6 +1,6 @@
 """What a process measures of itself, under names that stand in one place, and where Prometheus reads it.
 
-Labels are stages, topics, partitions and cameras; never anything of a person.
+Labels are stages, topics, partitions, cameras and operations; never anything of a person.
 """
 
 from collections.abc import Callable
@@ -50,6 +50,10 @@ class Metrics:
         )
         self.frames = self._counter("frames", "frames of a camera: sampled, skipped or lost", "camera", "fate")
         self.connections = self._counter("connections", "capture sessions that a camera has begun", "camera")
+        self.requests = self._counter("requests", "requests to the API, by operation", "operation", "status")
+        self.request_seconds = self._histogram(
+            "request_seconds", "from a request to its answer", BATCH_SECONDS, "operation"
+        )
         self.lag = Gauge(
             "lag",
             "records of a partition that a stage has not finished",

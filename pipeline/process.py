@@ -10,8 +10,10 @@ import logging
 import os
 import random
 import signal
+import time
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
@@ -21,12 +23,12 @@ from connectors import ServiceUnavailable, kafka
 from pipeline import wiring
 from pipeline.home import Home, HomeError
 from pipeline.metrics import Metrics, serve
-from pipeline.settings import FILE, Camera, Settings, SettingsError
+from pipeline.settings import API, FILE, Camera, Settings, SettingsError
 from pipeline.shell.attempts import Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
 from pipeline.stages.contract import KeptStage, Stage
-from pipeline.topology import DETECT, STAGES, Node
+from pipeline.topology import CLIENT, DETECT, STAGES, Node
 from pipeline.views import Follower, LiveSet
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ UNAVAILABLE = 69
 BUG = 70
 GRACE_S = 4.0
 PLAIN_INSTANCE = "0"
+API_THREADS = 64
 
 
 async def run_stage(settings: Settings, home: Home, name: str, instance: str) -> int:
@@ -57,6 +60,39 @@ async def run_stage(settings: Settings, home: Home, name: str, instance: str) ->
         finally:
             await expected
         return await _until_stopped(shell.run(stop), stop, attempts.acquit)
+
+
+async def run_api(settings: Settings, home: Home, port: int | None = None) -> int:
+    """Serve the Face API until SIGTERM or SIGINT; on `port` instead of the settings', as one more of several."""
+    from pipeline.api import listening, opening, serving  # they load FastAPI, and no stage needs it
+    from pipeline.api.application import application
+    from pipeline.api.callers import Callers
+    from pipeline.api.keys import ApiKeys
+    from pipeline.api.rates import Rates
+
+    process = API if port is None else f"{API}-{port}"
+    listening.certificate(settings.api)
+    with _alone(home, process), closing(listening.listener(settings.api, home, port)) as bound:
+        keys = ApiKeys(settings.api.keys_file or home.api_keys)
+        stop = _asked_to_end()
+        metrics, pulse = Metrics(process), serving.Pulse()
+        await _announced(
+            settings, home, process, metrics, pulse.trouble, address=listening.address(settings.api, bound)
+        )
+        await asyncio.to_thread(_expect_topics, settings, home, CLIENT)
+        callers = Callers(keys, Rates(settings.api.rate, settings.api.burst, time.monotonic))
+
+        # Searches wait in threads for an absent Milvus: they must not take those of everybody else.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(API_THREADS))
+
+        async def work() -> None:
+            parts, access = wiring.parts(settings, home), wiring.kafka_access(settings, home)
+            async with opening.opened(parts, access, wiring.observers(settings)) as service:
+                app = application(service, callers, metrics, service.client.new_id)
+                answering = serving.serve(app, settings.api, bound, stop)
+                await serving.until_one_ends(answering, pulse.watch(service))
+
+        return await _until_stopped(work(), stop, lambda: None)
 
 
 async def run_capture(settings: Settings, home: Home, camera: Camera) -> int:
@@ -106,7 +142,12 @@ def _asked_to_end() -> asyncio.Event:
 
 
 async def _announced(
-    settings: Settings, home: Home, process: str, metrics: Metrics, trouble: Callable[[], str | None]
+    settings: Settings,
+    home: Home,
+    process: str,
+    metrics: Metrics,
+    trouble: Callable[[], str | None],
+    address: str = "",
 ) -> None:
     kafka.quiet_logs()
     wanted = settings.metrics_port(process)
@@ -116,13 +157,14 @@ async def _announced(
         raise SettingsError(
             [f"{FILE}: [metrics] port: {wanted} is taken, which {process} needs; give another"]
         ) from None
-    home.announce(process, port)
+    home.announce(process, port, address)
 
 
 def _expect_topics(settings: Settings, home: Home, node: Node) -> None:
     """A client would wait for a missing topic for ever, and never say why it may not read one."""
     deployment = settings.deployment()
-    needed = {*node.follows, *node.replays, *node.writes, node.input}
+    read = () if node.reads is None else (node.reads,)
+    needed = {*node.follows, *node.replays, *node.writes, *read}
     admin = wiring.admin(settings, home)
     try:
         missing = sorted({deployment.name(topic) for topic in needed} - admin.topics())

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from connectors import ServiceRefused
 from pipeline import logs
+from pipeline.api.listening import certificate, listener
 from pipeline.commands import Invocation, invocation
 from pipeline.commands.interruption import cancelled_once_by_signals
 from pipeline.commands.status import as_json, as_table, observed
@@ -57,12 +58,19 @@ def up(
 ) -> int:
     """Run everything of this machine under one supervisor, until Ctrl-C or `faceline down`."""
     call = invocation(context)
-    if detach:
-        call.settings  # noqa: B018 - a mistake in them is told here, not in a log
-        return _detached(call.home)
     call.home.prepare()
+    _expect_door(call)
+    if detach:
+        return _detached(call.home)
     logs.configure(call.home, call.settings.logs, "supervisor", console=True)
     return asyncio.run(_until_asked(call))
+
+
+def _expect_door(call: Invocation) -> None:
+    """A mistake in the settings is told here, not in a log; so is a port that is taken, unless it is by ourselves."""
+    certificate(call.settings.api)
+    if call.home.running() is None:
+        listener(call.settings.api, call.home).close()
 
 
 async def _until_asked(call: Invocation) -> int:
@@ -72,6 +80,7 @@ async def _until_asked(call: Invocation) -> int:
     try:
         async with Supervisor(call.home, call.settings, progress=_told) as running:
             console.print(f"running: Kafka {running.bootstrap}, Milvus {running.milvus_uri}; Ctrl-C ends it")
+            console.print("the Face API's address is told by `faceline status`, its keys by `faceline key show`")
             await asyncio.Event().wait()
     except asyncio.CancelledError:
         console.print("ended")
@@ -83,7 +92,6 @@ def _told(step: str, seconds: float) -> None:
 
 
 def _detached(home: Home) -> int:
-    home.prepare()
     output = home.logs / "supervisor.out"
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:

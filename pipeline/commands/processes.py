@@ -1,4 +1,4 @@
-"""Commands that are one process of a deployment each: a stage's worker, a camera's capture.
+"""Commands that are one process of a deployment each: a stage's worker, a camera's capture, the API.
 
 The supervisor starts this file, and not the whole command line: who was killed is missed until all that it loads is
 loaded again.
@@ -13,6 +13,7 @@ import typer
 from pipeline import logs
 from pipeline.commands import invocation
 from pipeline.commands.door import door, entered
+from pipeline.settings import API
 from pipeline.topology import STAGES
 
 app = typer.Typer()
@@ -36,6 +37,24 @@ def worker(
     from pipeline import process  # here, because it loads every engine
 
     return asyncio.run(process.run_stage(call.settings, call.home, stage, instance))
+
+
+@app.command(epilog="Example: faceline api --port 8421")
+def api(
+    context: typer.Context,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Instead of the settings' port: one more of several.", show_default=False),
+    ] = None,
+) -> int:
+    """Serve the Face API in this process; `faceline up` does it, too."""
+    call = invocation(context)
+    call.home.prepare()
+    name = API if port is None else f"{API}-{port}"
+    logs.configure(call.home, call.settings.logs, name, console=sys.stderr.isatty())
+    from pipeline import process  # here, because it loads every engine
+
+    return asyncio.run(process.run_api(call.settings, call.home, port))
 
 
 @app.command(epilog="Example: faceline capture door")

@@ -18,7 +18,10 @@ ANSWER_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One process: `health` is "ok", what it says is wrong, or "silent"; `lag` in records, None where it tells none."""
+    """One process: `health` is "ok", what it says is wrong, or "silent"; `lag` in records, None where it tells none.
+
+    `address` is where it serves clients, empty where it serves none.
+    """
 
     name: str
     pid: int
@@ -26,6 +29,7 @@ class Observed:
     metrics_port: int
     health: str
     lag: int | None
+    address: str = ""
 
 
 def observed(running: Running) -> list[Observed]:
@@ -51,7 +55,10 @@ def as_table(running: Running, rows: Sequence[Observed]) -> Table:
     """The same for a person."""
     state = "running" if running.ready else "starting"
     title = f"{state}: supervisor {running.pid}, Kafka {running.bootstrap or '-'}, Milvus {running.milvus_uri or '-'}"
-    table = Table("process", "pid", "restarts", "health", "lag", "metrics", title=title, title_justify="left")
+    doors = ", ".join(row.address for row in rows if row.address)
+    caption = f"Face API: {doors}" if doors else None
+    columns = ("process", "pid", "restarts", "health", "lag", "metrics")
+    table = Table(*columns, title=title, title_justify="left", caption=caption, caption_justify="left")
     for row in rows:
         address = f"http://{LOOPBACK}:{row.metrics_port}/metrics" if row.metrics_port else "-"
         lag = "-" if row.lag is None else str(row.lag)
@@ -62,7 +69,7 @@ def as_table(running: Running, rows: Sequence[Observed]) -> Table:
 def _observe(name: str, process: Process) -> Observed:
     port = process.metrics_port
     health, lag = ("-", None) if port == 0 else (_health(port), _lag(port))
-    return Observed(name, process.pid, process.restarts, port, health, lag)
+    return Observed(name, process.pid, process.restarts, port, health, lag, process.address)
 
 
 def _health(port: int) -> str:

@@ -20,7 +20,7 @@ from pipeline.machine.programs import Machine, capture_name, machine
 from pipeline.machine.supervisor import Supervisor
 from pipeline.records import Frame
 from pipeline.settings import FILE, Settings, load
-from pipeline.topology import FRAMES
+from pipeline.topology import FRAMES, STAGES
 from pipeline.wiring.asking import ModelPortraitist, client, operator
 
 FPS = 5
@@ -86,9 +86,9 @@ async def staged(home: Home, settings: Settings, scenery: Scenery, screen: Scree
 
 
 def _without_camera(parts: Machine, settings: Settings) -> Machine:
-    """The camera is one program more, which the story starts when somebody is enrolled."""
+    """The camera is one program more, which the story starts when somebody is enrolled; it needs no API."""
     cameras = {capture_name(each): parts.programs[capture_name(each)] for each in settings.cameras}
-    stages = {name: program for name, program in parts.programs.items() if name not in cameras}
+    stages = {name: program for name, program in parts.programs.items() if name in STAGES}
     return replace(parts, programs=stages, another=lambda kind, name: cameras[f"{kind}-{name}"])
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pipeline import topics, wiring
 from pipeline.home import Home
 from pipeline.machine.supervised import Program, Service
-from pipeline.settings import Camera, Settings
+from pipeline.settings import API, Camera, Settings
 from pipeline.topology import STAGES
 
 
@@ -50,7 +50,7 @@ def machine(home: Home, settings: Settings) -> Machine:
         for camera in settings.cameras
     }
     return Machine(
-        programs={**stages, **cameras},
+        programs={**stages, API: _program(home, API, "api"), **cameras},
         prepare_topics=prepare_topics,
         prepare_models=prepare_models,
         another=another,

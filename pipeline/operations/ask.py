@@ -72,6 +72,11 @@ class Asker:
             if not waiting.done():
                 waiting.set_result(error)
 
+    @property
+    def ended(self) -> BaseException | None:
+        """What ended the view of `operations`: nobody is answered any more. None while it lives."""
+        return self._ended
+
     def outcome(self, operation_id: str) -> Operation | None:
         """What came of an earlier request, None where nothing is known of it; Refused when it was refused."""
         known = self._outcomes.get(operation_id)

@@ -12,13 +12,16 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError, field_validator
 
 from pipeline.records import Recognition
+from pipeline.settings.api import API, Api
 from pipeline.settings.camera import Camera
 from pipeline.settings.mistakes import SettingsError, mistakes
 from pipeline.settings.tables import FILE, Clock, Detect, Identify, Kafka, Logs, Metrics, Milvus, Models, Table
 from pipeline.topology import STAGES, Deployment, Scale
 
 __all__ = [
+    "API",
     "FILE",
+    "Api",
     "Camera",
     "Clock",
     "Detect",
@@ -43,6 +46,7 @@ class Settings(Table):
     models: Models = Models()
     detect: Detect = Detect()
     identify: Identify = Identify()
+    api: Api = Api()
     logs: Logs = Logs()
     metrics: Metrics = Metrics()
     clock: Clock = Clock()
@@ -72,7 +76,7 @@ class Settings(Table):
 
     def metrics_port(self, process: str) -> int:
         """The port of a process of the plain deployment; 0, any free one, for others and where no port is set."""
-        names = [*STAGES, *(f"capture-{camera.name}" for camera in self.cameras)]
+        names = [*STAGES, API, *(f"capture-{camera.name}" for camera in self.cameras)]
         return self.metrics.port + names.index(process) if self.metrics.port and process in names else 0
 
     def camera(self, name: str) -> Camera:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from connectors.kafka import KafkaAccess
 from connectors.keystore import KeyStore, wall_clock
 from models.catalogue import Catalogue, load_catalogue
 from pipeline.home import Home, HomeError
+from pipeline.records import Recognition
 from pipeline.settings import Settings
 from pipeline.wiring.stages import Parts, stage
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from connectors.milvus_server import EmbeddedMilvus
     from models.pack import FaceModels
     from models.store import ModelStore
+    from pipeline.operations.detection import Observer
 
 __all__ = [
     "Parts",
@@ -35,6 +38,7 @@ __all__ = [
     "key_store",
     "milvus",
     "model_store",
+    "observers",
     "parts",
     "stage",
 ]
@@ -114,14 +118,22 @@ def model_store(settings: Settings) -> ModelStore:
     return ModelStore(settings.models.cache / "models")
 
 
-def face_models(settings: Settings) -> FaceModels:
-    """The settings' pack, ready to run; ModelError says what is missing and the cure."""
+def face_models(settings: Settings, name: str | None = None) -> FaceModels:
+    """The settings' pack, or the one of that name, ready to run; ModelError says what is missing and the cure."""
     from models.pack import load
 
     wanted = settings.models
-    pack = catalogue().pack(wanted.pack)
+    pack = catalogue().pack(name or wanted.pack)
     files = model_store(settings).ensure(pack, source=wanted.source, accept_licence=wanted.accept_licence)
     return load(pack, files, provider=wanted.provider, threads=wanted.threads)
+
+
+def observers(settings: Settings) -> Callable[[Recognition], Observer]:
+    """The models of any pack, under any name of the Face API's; each pack is loaded once, when it is first wanted."""
+    from pipeline.wiring.asking import ModelPortraitist
+
+    loaded = cache(lambda pack: face_models(settings, pack))
+    return lambda recognition: ModelPortraitist(loaded(recognition.pack), recognition.name)
 
 
 def parts(settings: Settings, home: Home) -> Parts:

@@ -47,6 +47,8 @@ VERSION = [(SCHEMA_HEADER, b"1")]
 SETTINGS = """
 [models]
 {models}
+[api]
+port = 0
 [detect]
 track_gap = 0.4
 [[camera]]

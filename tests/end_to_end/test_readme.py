@@ -1,11 +1,13 @@
 """What the README tells a person to type is typed here, in a home of its own, and has to work."""
 
+import json
 import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from connectors.footage import make_clip, portraits, story
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
 FOR_REAL = next(block for block in BLOCKS if "faceline init" in block)
 CAMERA = '\n[[camera]]\nname = "door"\nfile = "clip.mp4"\nloop = true\n'
 PATIENCE = 120.0
@@ -81,9 +84,41 @@ def test_every_line_of_a_session_works(folder: Path) -> None:
         done = run(folder, line)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
         if "init" in line:
-            with (folder / "home" / "faceline.toml").open("a") as settings:
-                settings.write(CAMERA)
+            settings = folder / "home" / "faceline.toml"
+            # Another deployment on this machine may have the plain port.
+            settings.write_text(settings.read_text().replace("#port = 8420", "port = 0") + CAMERA)
+        if "key show" in line:
+            use_the_api(folder, key=done.stdout.split()[2])
     assert not any((folder / "home").glob("keys/*"))
+
+
+def use_the_api(folder: Path, key: str) -> None:
+    """Run what the README shows to applications, as it stands there."""
+    assert len(EXAMPLES) == 2
+    access = {"FACE_ENDPOINT": endpoint(folder), "FACE_KEY": key}
+    for example in EXAMPLES:
+        done = subprocess.run(
+            [sys.executable, "-c", example],
+            cwd=folder,
+            env={**environment(folder), **access},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, (example, done.stderr)
+        assert "1.0" in done.stdout or "confidence" in done.stdout
+
+
+def endpoint(folder: Path) -> str:
+    """Where the API is, once its process says so."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        processes = json.loads(run(folder, "faceline status --json").stdout)["processes"]
+        address = next(each["address"] for each in processes if each["name"] == "api")
+        if address:
+            return str(address)
+    raise TimeoutError("the API did not say where it is")
 
 
 def test_the_settings_it_shows_are_accepted() -> None:

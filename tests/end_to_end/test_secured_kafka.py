@@ -52,6 +52,8 @@ password_file = "kafka-password"
 ca_file = "{ca}"
 [models]
 {models}
+[api]
+port = 0
 [detect]
 track_gap = 0.4
 [[camera]]
@@ -186,7 +188,7 @@ async def test_somebody_is_enrolled_named_and_forgotten(locked: Locked, tmp_path
     make_clip(home.path / "clip.mp4", [passage, Scene(0.8)], size=(640, 360), fps=15)
     async with Supervisor(home, settings) as running:
         assert running.bootstrap == locked.bootstrap
-        assert set(running.pids()) == {*STAGES, "milvus", "capture-door"}
+        assert set(running.pids()) == {*STAGES, "api", "milvus", "capture-door"}
         code, output, errors = await _faceline(home, "person", "add", GRACE_HOPPER, str(photo))
         assert code == 0, errors
         person = output.split()[-1]

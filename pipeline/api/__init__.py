@@ -1,0 +1,1 @@
+"""The HTTP door: the Face API over the operations."""
