@@ -137,6 +137,19 @@ async def test_a_header_name_that_is_no_text_stops_nobody(echo: Stand, monkeypat
     assert process.returncode is None
 
 
+@pytest.mark.parametrize("echo", ["worker"], indirect=True)
+async def test_a_worker_that_commits_no_more_what_it_finished_begins_a_new_life(echo: Stand) -> None:
+    # Faust passes over one missing acknowledgement, and stands still before two.
+    names = ["before", "lost-0", "lost-1", "after"]
+    await echo.feed(names, partition=1)
+    ends = await echo.keep_up(lambda: all(len(echo.ear.told.get(name, ())) > 1 for name in names[1:]))
+    assert ends == [BUG]
+    while await _committed(echo) != {1: len(names)}:  # noqa: ASYNC110 - Kafka tells nobody; the test has its timeout
+        await asyncio.sleep(0.1)
+    await _left(echo.living[-1])
+    assert echo.ear.letters == []
+
+
 async def test_the_state_is_replayed_after_a_death(echo: Stand) -> None:
     names = numbered(90)
     for life in range(3):
