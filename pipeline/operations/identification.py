@@ -95,6 +95,8 @@ async def identify(
     if place.among is not None and len(place.among) <= MOST_PERSONS:
         found = await _compared(client, recogniser, faces, search, judge)
     else:
+        if place.kind == DIRECTORY:
+            await recogniser.indexing.caught_up(client, recogniser.trainer.deployment.scale.of_scope(DIRECTORY))
         found = await search.best(np.stack([face.vector for face in faces]), most, judge)
     return [
         Identified(face.face_id, tuple(Named(each.person_id, sure(each.similarity)) for each in matches[:most]))

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.galleries import Candidate, Gallery
 from pipeline.operations import Refused
 from pipeline.operations.faces import Faces, OpenedFace, Vector
+from pipeline.operations.indexing import Indexing
 from pipeline.operations.training import Trainer
 from pipeline.records import Recognition, Template
 
@@ -43,6 +44,7 @@ class Recogniser:
     gallery: Gallery
     comparison: Comparison
     trainer: Trainer
+    indexing: Indexing
     open_template: Callable[[Template], Vector | None]
 
     def compared(self, probes: Sequence[OpenedFace], templates: Sequence[Template]) -> list[list[Candidate]]:

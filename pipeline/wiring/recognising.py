@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from typing import TYPE_CHECKING
 
@@ -13,9 +13,10 @@ from connectors.kafka_admin import KafkaAdmin
 from pipeline.operations import Unanswered
 from pipeline.operations.client import Client
 from pipeline.operations.faces import Faces
+from pipeline.operations.indexing import Indexing
 from pipeline.operations.recogniser import Recogniser
 from pipeline.operations.training import Trainer
-from pipeline.topology import FACES, Deployment
+from pipeline.topology import ENROL, FACES, TEMPLATES, Deployment
 from pipeline.views import FaceView, Follower
 from pipeline.wiring.comparison import PackComparison
 from pipeline.wiring.galleries import Templates, gallery
@@ -45,12 +46,17 @@ async def recogniser(parts: Parts, access: KafkaAccess, client: Client) -> Async
         def milvus() -> Milvus:
             return opened.enter_context(closing(parts.milvus()))
 
+        def indexed() -> Mapping[int, int]:
+            return admin.committed(deployment.group(ENROL), deployment.name(TEMPLATES))
+
         engine = parts.settings.identify.engine
+        admin = opened.enter_context(closing(KafkaAdmin(access)))
         yield Recogniser(
             faces=faces,
             gallery=gallery(engine, parts.catalogue, templates, client.tables.live, milvus, patience=MILVUS_PATIENCE),
             comparison=comparison,
-            trainer=Trainer(opened.enter_context(closing(KafkaAdmin(access))), deployment),
+            trainer=Trainer(admin, deployment),
+            indexing=Indexing(indexed if engine == "milvus" else None),
             open_template=templates.enrolled,
         )
 

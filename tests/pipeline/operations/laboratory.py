@@ -14,6 +14,7 @@ from pipeline.codec import Received
 from pipeline.identifiers import template_key, template_owner
 from pipeline.operations import collections, enrolled, persons
 from pipeline.operations.faces import Faces, Measured
+from pipeline.operations.indexing import Indexing
 from pipeline.operations.photos import Finding, Portrait
 from pipeline.operations.recogniser import Recogniser
 from pipeline.operations.training import Trainer
@@ -178,6 +179,7 @@ def laboratory(world: World) -> Lab:
         gallery=ExactGallery.following(world.tables.live, enrolled_vector, CATALOGUE),
         comparison=PackComparison.of(CATALOGUE, {}),
         trainer=Trainer(indexed, deployment),
+        indexing=Indexing(),
         open_template=enrolled_vector,
     )
     lab = Lab(world, recogniser, log, keys, indexed)

@@ -11,6 +11,7 @@ from pipeline.changes import Tombstone
 from pipeline.galleries import Candidate, Searched
 from pipeline.operations import Refused, collections, directory, identification, verification
 from pipeline.operations.identification import AmongPersons, Identified, InGroup, Scope
+from pipeline.operations.indexing import Indexing
 from pipeline.records import DIRECTORY
 from pipeline.topology import PERSONS
 
@@ -178,6 +179,46 @@ async def test_few_persons_are_found_though_the_index_knows_nothing_yet(lab: Lab
     face_id = await lab.face(likeness(1))
     assert await named(lab, face_id, AmongPersons((person,))) == [person]
     assert await named(lab, face_id, EVERYBODY) == []
+
+
+async def test_everybody_is_searched_for_once_the_index_is_behind_what_succeeded(lab: Lab) -> None:
+    """The index gets the person while the request waits for it; one who is searched for alone waits for nothing."""
+    known: list[Candidate] = []
+    asked = 0
+
+    class Late:
+        engine, most = "late", 1000
+
+        def search(
+            self, where: Searched, probes: NDArray[np.float32], limit: int, among: Collection[str] | None = None
+        ) -> list[list[Candidate]]:
+            return [known for _ in probes]
+
+    def positions() -> dict[int, int]:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            return {}
+        known.append(Candidate(template.persisted_face_id, person, template.vector.kid, 0.9))
+        return {0: 1 << 40}
+
+    person = await lab.person(DIRECTORY, likeness(1, 1))
+    (template,) = lab.world.tables.live.templates.values()
+    lab.recogniser = replace(lab.recogniser, gallery=Late(), indexing=Indexing(positions))
+    face_id = await lab.face(likeness(1))
+    assert await named(lab, face_id, AmongPersons((person,))) == [person]
+    assert asked == 0
+    assert await named(lab, face_id, EVERYBODY) == [person]
+    assert asked == 3
+    assert await named(lab, face_id, EVERYBODY) == [person]
+    assert asked == 3
+
+
+async def test_an_index_that_stands_still_is_waited_for_no_longer_than_patience(lab: Lab) -> None:
+    await lab.person(DIRECTORY, likeness(1, 1))
+    behind = Indexing(dict, patience=0.1)
+    lab.recogniser = replace(lab.recogniser, indexing=behind)
+    assert len(await named(lab, await lab.face(likeness(1)), EVERYBODY)) == 1
 
 
 async def test_a_template_of_another_recognition_is_none_in_the_directory(lab: Lab) -> None:

@@ -94,6 +94,14 @@ def test_broken_and_deleted_in_one_batch_is_deleted() -> None:
     assert shelf.calls == ["delete", "flush"]
 
 
+def test_a_face_list_s_templates_come_and_go_under_the_list_s_own_name() -> None:
+    shelf = Shelf()
+    enrolled(shelf, Put("l0/e0", template("e0", None, uid="l0", kind="facelist")))
+    assert shelf.entries["e0"].template.person_id is None
+    enrolled(shelf, Tombstone("l0/e0"))
+    assert shelf.entries == {}
+
+
 WORDS = st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=15)
 
 

@@ -193,6 +193,19 @@ def test_a_search_stays_inside_its_gallery_and_its_pack(stand: Stand) -> None:
         stand.check(where, drawn(3, "retail", seed=4), 100)
 
 
+def test_one_batch_may_hold_templates_of_every_gallery_and_pack(stand: Stand) -> None:
+    places = [fresh(kind, pack) for kind in KINDS for pack in PACKS]
+    stand.put_all(
+        [
+            (shown(where, f"{where.kind}-{where.pack}-{n}", None if "facelist" in where.kind else f"p{n}"), vector)
+            for where in places
+            for n, vector in enumerate(drawn(3, where.pack))
+        ]
+    )
+    for where in places:
+        stand.check(where, drawn(1, where.pack, seed=1), 10)
+
+
 def test_a_gallery_without_templates_answers_with_nobody(stand: Stand) -> None:
     for where in (fresh(), fresh("largefacelist"), fresh(DIRECTORY, "opencv")):
         assert stand.gallery.search(where, drawn(2, where.pack), 5) == [[], []]

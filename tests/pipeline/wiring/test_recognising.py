@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from connectors import kafka
 from connectors.keystore import KeyStore
 from models import ModelError
 from models.catalogue import load_catalogue
-from pipeline.codec import NewerSchemaError
+from pipeline.changes import Put
+from pipeline.codec import NewerSchemaError, encode, seal
+from pipeline.lifetimes import face_key
 from pipeline.operations import Refused, collections, identification, persons, similarity, verification
 from pipeline.operations.client import Client
 from pipeline.operations.enrolled import add as add_face
@@ -20,7 +24,7 @@ from pipeline.operations.faces import Measured
 from pipeline.operations.identification import AmongPersons, InGroup
 from pipeline.operations.photos import Finding
 from pipeline.operations.recogniser import Recogniser
-from pipeline.records import DIRECTORY, Box
+from pipeline.records import DIRECTORY, Box, Face, Shot
 from pipeline.settings import Identify, Kafka, Settings
 from pipeline.settings.tables import Engine
 from pipeline.topology import ENROL, FACES, TEMPLATES
@@ -28,6 +32,7 @@ from pipeline.wiring.asking import client
 from pipeline.wiring.recognising import recogniser
 from pipeline.wiring.stages import Parts
 from tests.pipeline.conftest import Cluster
+from tests.pipeline.examples import WATCH, frame
 from tests.pipeline.operations.laboratory import LANDMARKS, RETAIL, Vector, likeness, portrait
 from tests.pipeline.wiring.test_asking import control
 
@@ -91,6 +96,36 @@ async def test_a_face_that_one_process_issued_every_other_finds_at_once(cluster:
         async with process(cluster, keys) as (_, late):
             (opened,) = await late.faces.opened([first])
             np.testing.assert_array_equal(opened.vector, likeness(19))
+
+
+async def test_a_face_that_passed_a_camera_is_verified_like_one_of_the_api(cluster: Cluster, keys: KeyStore) -> None:
+    """As the detect stage seals and writes it: in its camera's partition, whatever its faceId says."""
+    expires = datetime.now(UTC) + timedelta(minutes=10)
+    kid, vector = keys.named(face_key(expires).name, face_key(expires).expires), likeness(1, 1)
+    passed = Face(
+        face_id="passed",
+        expires=expires,
+        captured_at=datetime.now(UTC),
+        recognition=RETAIL,
+        template=seal(keys, kid, vector.tobytes(), topic=FACES, key="passed", field="template", expires=expires),
+        box=Box(1, 2, 90, 90),
+        landmarks=(),
+        quality=0.9,
+        shot=Shot(frame=frame().id, track_id="t0", revision=0, watch=WATCH),
+    )
+    elsewhere = (cluster.deployment.scale.of_face("passed") + 1) % cluster.deployment.scale.streams
+    async with process(cluster, keys) as (_, recognising):
+        producer, wire = kafka.producer(cluster.access), encode(FACES, Put("passed", passed))
+        await producer.start()
+        name = cluster.deployment.name(FACES)
+        await producer.send_and_wait(name, wire.value, wire.key, partition=elsewhere, headers=list(wire.headers))
+        await producer.stop()
+        probe = await face(recognising, likeness(1))
+        assert (await verification.faces(recognising, probe, "passed")).identical
+        at_its_end = replace(recognising, faces=replace(recognising.faces, clock=lambda: expires))
+        with pytest.raises(Refused) as refusal:
+            await verification.faces(at_its_end, probe, "passed")
+        assert refusal.value.code == "FaceNotFound"
 
 
 async def test_everybody_is_found_wherever_they_were_enrolled_and_nobody_once_deleted(
