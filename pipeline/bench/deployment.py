@@ -20,7 +20,7 @@ from pipeline.machine.supervised import Program
 from pipeline.machine.supervisor import Supervisor
 from pipeline.operations import Unanswered
 from pipeline.operations.client import Client
-from pipeline.settings import FILE, Settings, load
+from pipeline.settings import API, FILE, Settings, load
 from pipeline.topology import STAGES
 from pipeline.wiring.asking import client, reader
 
@@ -80,9 +80,13 @@ async def deployed(
     cameras: Sequence[Mapping[str, Any]] = (),
     *,
     stages: Callable[[str], bool] = lambda _: True,
+    api: bool = False,
     tables: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[Deployed]:
-    """Start a deployment with the stages that are wanted; `cameras` and `tables` are as in the settings file."""
+    """Start a deployment with the stages and the API that are wanted.
+
+    `cameras` and `tables` are as in the settings file.
+    """
     bench.folder.mkdir(parents=True, exist_ok=True)
     home = Home(Path(tempfile.mkdtemp(prefix=f"{pack}-", dir=bench.folder)))
     home.prepare()
@@ -92,9 +96,13 @@ async def deployed(
     (home.path / FILE).write_text("\n".join(_toml({"models": models, **(tables or {})}, cameras)), encoding="utf-8")
     settings = load(home.path)
     parts = machine(home, settings)
-    programs = {name: program for name, program in parts.programs.items() if name in STAGES and stages(name)}
+    programs = {
+        name: program
+        for name, program in parts.programs.items()
+        if (name in STAGES and stages(name)) or (api and name == API)
+    }
     own = {camera.name: parts.programs[capture_name(camera)] for camera in settings.cameras}
-    milvus = parts.milvus if {"identify", "enrol"} & programs.keys() else None
+    milvus = parts.milvus if {"identify", "enrol", API} & programs.keys() else None
 
     def progress(step: str, _: float) -> None:
         bench.tell(f"{step}: done")

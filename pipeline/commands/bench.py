@@ -50,12 +50,15 @@ def every(
         return 0
     from pipeline.bench import (
         capture,
+        door,
         galleries,
+        identification,
         kills,
         latency,
         memory,
         passages,
         rebalance,
+        replica,
         throughput,
     )  # they load every engine
     from pipeline.bench import quality as qualities
@@ -69,6 +72,9 @@ def every(
         lambda bench: latency.run(bench, faces=40),
         lambda bench: memory.run(bench, seconds=10.0),
         lambda bench: galleries.run(bench, templates=5_000),
+        lambda bench: door.run(bench, writes=100, seconds=10.0),
+        lambda bench: identification.run(bench, persons=(1_000,)),
+        lambda bench: replica.run(bench, persons=2_000, faces=2_000),
     ]
     people = media or (PEOPLE if PEOPLE.is_dir() else None)
     if people is not None:
@@ -206,6 +212,62 @@ def passages(
         return lambda bench: benchmark.run(bench, name, media, seconds=seconds)
 
     return _measured(context, models, keep, [work(each) for each in pack or (RETAIL, DLIB)])
+
+
+@app.command(epilog="Example: faceline bench api --clients 32 --seconds 120")
+def api(
+    context: typer.Context,
+    detections: Annotated[int, typer.Option(min=10, help="How often to detect.")] = 60,
+    writes: Annotated[int, typer.Option(min=10, help="How many persons to create.")] = 200,
+    clients: Annotated[int, typer.Option(min=1, help="How many clients at once.")] = 32,
+    seconds: Annotated[float, typer.Option(min=0, help="For how long; 0 leaves the crowd out.")] = 120.0,
+    pack: One = RETAIL,
+    models: Models = None,
+    keep: Keep = False,
+) -> int:
+    """Compare a detection over HTTP with the bare models, time writes, and let many clients in. Exit 1 on a failure."""
+    from pipeline.bench import door
+
+    def work(bench: Bench) -> Awaitable[Result]:
+        return door.run(bench, pack=pack, detections=detections, writes=writes, clients=clients, seconds=seconds)
+
+    return _measured(context, models, keep, [work])
+
+
+@app.command(epilog="Example: faceline bench identification --persons 1000 --persons 10000")
+def identification(
+    context: typer.Context,
+    persons: Annotated[list[int] | None, typer.Option(min=10, show_default="1000, 10000")] = None,
+    times: Annotated[int, typer.Option(min=10, help="How often to identify.")] = 100,
+    pack: One = RETAIL,
+    models: Models = None,
+    keep: Keep = False,
+) -> int:
+    """Compare Identify over HTTP with a bare search of Milvus, and enrolment with a bare upsert."""
+    from pipeline.bench import identification as benchmark
+
+    def work(bench: Bench) -> Awaitable[Result]:
+        return benchmark.run(bench, pack=pack, persons=persons or (1_000, 10_000), times=times)
+
+    return _measured(context, models, keep, [work])
+
+
+@app.command(epilog="Example: faceline bench replica --persons 100000 --faces 100000")
+def replica(
+    context: typer.Context,
+    persons: Annotated[int, typer.Option(min=10, help="How many persons are enrolled.")] = 100_000,
+    faces: Annotated[int, typer.Option(min=10, help="How many faces have not expired.")] = 100_000,
+    pack: One = RETAIL,
+    models: Models = None,
+    keep: Keep = False,
+) -> int:
+    """Time the start of an API replica, and measure its memory."""
+    from pipeline.bench import replica as benchmark
+
+    def work(bench: Bench) -> Awaitable[Result]:
+        return benchmark.run(bench, pack=pack, persons=persons, faces=faces)
+
+    return _measured(context, models, keep, [work])
 
 
 @app.command(epilog="Example: faceline bench quality --media ./people --pack retail")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.bench import Bench, Result, capture, galleries, latency, memory, throughput
+from pipeline.bench import Bench, Result, capture, door, galleries, identification, latency, memory, replica, throughput
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
 
@@ -49,3 +49,24 @@ async def test_the_galleries_beside_bare_arithmetic(bench: Bench, show: Callable
     # HNSW on a server is not measured here; those that compare with every template must miss none.
     assert result.sound
     assert [each.mates for each in result.measured] == [1.0, 1.0]
+
+
+@pytest.mark.milvus
+async def test_the_door_beside_bare_models(bench: Bench, show: Callable[[Result], None]) -> None:
+    result = await door.run(bench, detections=30, writes=60, clients=8, seconds=6.0)
+    show(result)
+    assert result.load is not None
+    assert result.load.failed == 0
+
+
+@pytest.mark.milvus
+async def test_identification_beside_a_bare_search(bench: Bench, show: Callable[[Result], None]) -> None:
+    result = await identification.run(bench, persons=(200,), times=30)
+    show(result)
+    assert [len(size.identified) for size in result.sizes] == [30]
+
+
+async def test_the_start_of_a_replica(bench: Bench, show: Callable[[Result], None]) -> None:
+    result = await replica.run(bench, persons=1_000, faces=1_000)
+    show(result)
+    assert min(result.seconds) > 0
