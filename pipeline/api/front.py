@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from connectors import ServiceUnavailable
 from pipeline.api.callers import Callers
-from pipeline.api.errors import Problem, internal, refused, unavailable
+from pipeline.api.errors import Problem, bad_argument, internal, refused, unavailable
 from pipeline.metrics import Metrics
 from pipeline.operations import Refused, Unanswered
 
@@ -28,6 +28,8 @@ UNMATCHED: Final = "none"
 # A deployment on its way up or down: not a bug, and worth asking again.
 ABSENT: Final = (ServiceUnavailable, Unanswered, KafkaError, TimeoutError)
 REQUEST_SECONDS: Final = 90.0
+IMAGE_TYPE: Final = b"application/octet-stream"
+LARGEST_BODY: Final = 1 << 20
 
 
 class Front:
@@ -57,7 +59,7 @@ class Front:
             if scope["path"].startswith(GUARDED):
                 scope["state"]["principal"] = self._callers.admitted(scope["headers"])
             async with asyncio.timeout(REQUEST_SECONDS):
-                await self._app(scope, receive, answer)
+                await self._app(scope, _bounded(scope, receive), answer)
         except Exception as error:
             problem = _problem(error, _operation(scope), request_id)
             if status:
@@ -85,6 +87,23 @@ class Front:
                 "principal": None if principal is None else principal.name,
             },
         )
+
+
+def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """The body, cut off where it is longer than any of the contract's; images are measured by whoever takes them."""
+    if dict(scope["headers"]).get(b"content-type", b"").startswith(IMAGE_TYPE):
+        return receive
+    length = 0
+
+    async def piece() -> Message:
+        nonlocal length
+        message = await receive()
+        length += len(message.get("body", b""))
+        if length > LARGEST_BODY:
+            raise bad_argument("Request body is invalid: it is too long.")
+        return message
+
+    return piece
 
 
 def client_request_id(scope: Scope) -> str | None:

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect, Request
 
 from connectors.web import TooLong, Unfetchable, Web
 from pipeline.api.errors import Problem, bad_argument
 from pipeline.api.measuring import Measuring
+from pipeline.operations.photos import Portraitist, UnreadablePhoto
 
 SMALLEST: Final = 1 << 10
 LARGEST: Final = 6 << 20
@@ -109,6 +112,14 @@ def _checked(content: bytes) -> bytes:
     if not content.startswith(MAGIC):
         raise undecodable()
     return content
+
+
+def decoded(content: bytes, models: Portraitist) -> NDArray[np.uint8]:
+    """The image, upright, BGR uint8 (height, width, 3); a Problem where the bytes are none. Blocks."""
+    try:
+        return models.decode(content)
+    except UnreadablePhoto:
+        raise undecodable() from None
 
 
 def _wrong_size() -> Problem:

@@ -4,6 +4,7 @@ import asyncio
 
 from starlette.requests import Request
 
+from pipeline.api.images import decoded
 from pipeline.api.service import Service
 from pipeline.operations import photos
 from pipeline.operations.photos import Portrait
@@ -23,6 +24,6 @@ async def portrait(
     async with service.images.of(request) as content, service.measuring.models(finder, recognition) as models:
 
         def measured() -> Portrait:
-            return photos.target(photos.decoded(content, models), models, where)
+            return photos.target(decoded(content, models), models, where)
 
         return await asyncio.to_thread(measured)

@@ -37,9 +37,10 @@ def machine(home: Home, settings: Settings) -> Machine:
         return topics.apply(wiring.admin(settings, home), settings.deployment()).refused
 
     def prepare_models() -> None:
-        models = settings.models
-        pack = wiring.catalogue().pack(models.pack)
-        wiring.model_store(settings).ensure(pack, source=models.source, accept_licence=models.accept_licence)
+        models, store = settings.models, wiring.model_store(settings)
+        for name in sorted(settings.packs()):
+            pack = wiring.catalogue().pack(name)
+            store.ensure(pack, source=models.source, accept_licence=models.accept_licence)
 
     def another(stage: str, instance: str) -> Program:
         return _program(home, f"{stage}-{instance}", "worker", stage, "--instance", instance)

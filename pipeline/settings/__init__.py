@@ -74,6 +74,10 @@ class Settings(Table):
         """What the templates of cameras and of the command line may be compared with."""
         return Recognition(self.models.pack, self.models.recognition_model)
 
+    def packs(self) -> set[str]:
+        """Every model pack that some process of the deployment runs."""
+        return {self.models.pack, *self.api.recognition_models.values(), *self.api.detection_models.values()}
+
     def metrics_port(self, process: str) -> int:
         """The port of a process of the plain deployment; 0, any free one, for others and where no port is set."""
         names = [*STAGES, API, *(f"capture-{camera.name}" for camera in self.cameras)]

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Query, Request
 
 from pipeline.api import answers
 from pipeline.api.errors import Problem, bad_argument
-from pipeline.api.images import IMAGE_BODY
+from pipeline.api.images import IMAGE_BODY, decoded
 from pipeline.api.routes.faces import Detection
 from pipeline.api.service import Asking
-from pipeline.operations import detection, photos
+from pipeline.operations import detection
 from pipeline.operations.detection import Detected, Wanted
 from pipeline.records import RecognitionModel
 from pipeline.settings.api import DetectionModel
@@ -49,7 +49,7 @@ async def detect(
     service = asked.service
     recognition, finder = service.recognitions[recognition_model], service.detections[detection_model]
     async with service.images.of(request) as content, service.measuring.models(finder, recognition) as models:
-        image = await asyncio.to_thread(photos.decoded, content, models)
+        image = await asyncio.to_thread(decoded, content, models)
         found = await detection.detect(service.recogniser.faces, models, image, wanted)
     name = recognition_model if with_model and face_id else None
     return [_shown(each, name) for each in found]

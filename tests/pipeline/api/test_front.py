@@ -10,7 +10,9 @@ from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]
 from prometheus_client import generate_latest
 
 from pipeline.api import keys
+from pipeline.api.callers import Callers
 from pipeline.api.front import Front
+from pipeline.api.rates import Rates
 from pipeline.metrics import Metrics
 from pipeline.operations import Unanswered
 from tests.pipeline.api.house import BASE, KEY_HEADER, OCTETS, House
@@ -125,6 +127,23 @@ async def test_the_log_has_templates_and_the_measures_have_operations(
     assert 'faceline_requests_total{operation="create_facelist",status="200"}' in measured
     for told in (str(lines), measured):
         assert not [word for word in (WORDS, str(person), "secret-group", "logged'") if word in told]
+
+
+async def test_a_body_longer_than_any_is_cut_off(door: House) -> None:
+    for kind in ("application/json", "text/plain", "multipart/form-data"):
+        headers = {"Content-Type": kind}
+        answer = await door.ask("POST", "/verify", content=b"[" * (1 << 20) + b"[", headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadArgument")
+
+
+async def test_a_key_that_asks_too_often_is_told_to_wait(door: House) -> None:
+    hasty = Callers(door.callers.keys, Rates(rate=0.25, burst=2, timer=lambda: 0.0))
+    front = Front(door.app, callers=hasty, metrics=Metrics("t"), new_id=lambda: "id")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url=BASE) as http:
+        asked = [await http.get("/face/v1.0/none", headers={KEY_HEADER: door.key}) for _ in range(3)]
+    assert [each.status_code for each in asked] == [404, 404, 429]
+    assert asked[-1].json() == {"error": {"code": "429", "message": "Rate limit is exceeded."}}
+    assert asked[-1].headers["Retry-After"] == "4"
 
 
 class Failing:
