@@ -12,8 +12,10 @@ from connectors import ServiceRefused, ServiceUnavailable
 from connectors.source import parse_source
 from models import ModelError
 from pipeline import topics, wiring
+from pipeline.api import keys
+from pipeline.api.listening import address, certificate, listener
 from pipeline.home import Home, HomeError
-from pipeline.settings import FILE, Camera, Settings, SettingsError
+from pipeline.settings import API, FILE, Camera, Settings, SettingsError
 
 State = Literal["ok", "wrong", "idle"]
 
@@ -142,6 +144,20 @@ def _models(_: Home, settings: Settings) -> str:
     return f"pack {pack}, every file has its checksum, in {wiring.model_store(settings).folder}"
 
 
+def _api(home: Home, settings: Settings) -> str:
+    certificate(settings.api)
+    if (settings.api.keys_file or home.api_keys).exists():
+        keys.read(settings.api.keys_file or home.api_keys)
+    for name in sorted(settings.packs()):
+        wiring.catalogue().pack(name)
+    running = home.running()
+    if running is not None:
+        process = running.processes.get(API)
+        return f"at {process.address}" if process and process.address else "starting"
+    with listener(settings.api, home) as bound:
+        return f"will be at {address(settings.api, bound)}"
+
+
 def _provider(_: Home, settings: Settings) -> str:
     if model_faults(settings, settings.models.pack):
         raise NotRunningError("cannot be tried without the models")
@@ -169,6 +185,7 @@ LOOKS: Mapping[str, Look] = {
     "milvus": _milvus,
     "models": _models,
     "provider": _provider,
+    "api": _api,
 }
 # What rests on another thing would only repeat what is wrong with that.
 NEEDS: Mapping[str, str] = {"topics": "kafka"}

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Final, get_args
+from typing import get_args
 
 from connectors.kafka import KafkaAccess
 from connectors.web import AllowList, Web
@@ -21,8 +21,6 @@ from pipeline.settings.api import DetectionModel
 from pipeline.wiring import Parts
 from pipeline.wiring.asking import client
 from pipeline.wiring.recognising import recogniser
-
-PATIENCE: Final = 15.0
 
 
 @asynccontextmanager
@@ -42,8 +40,9 @@ async def opened(
     settings = parts.settings
     async with AsyncExitStack() as stack:
         now, deployment = clock or settings.now, settings.deployment()
-        asking = await stack.enter_async_context(client(access, deployment, parts.keys, SUBSCRIPTION, now))
-        asking = replace(asking, catch_up=_patient(asking.catch_up))
+        patience = float(settings.api.patience)
+        asking = await stack.enter_async_context(client(access, deployment, parts.keys, SUBSCRIPTION, now, patience))
+        asking = replace(asking, catch_up=_patient(asking.catch_up, patience))
         recognising = await stack.enter_async_context(recogniser(parts, access, asking))
         web = await stack.enter_async_context(Web(AllowList.of(settings.api.allow_hosts)))
         measuring = Measuring(load)
@@ -68,14 +67,14 @@ def detections(settings: Settings) -> dict[DetectionModel, str]:
     return {name: settings.api.detection_models.get(name, settings.models.pack) for name in get_args(DetectionModel)}
 
 
-def _patient(catch_up: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+def _patient(catch_up: Callable[[], Awaitable[None]], seconds: float) -> Callable[[], Awaitable[None]]:
     """The same, but Unanswered where Kafka is away for longer than a caller waits."""
 
     async def within() -> None:
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(seconds):
                 await catch_up()
         except TimeoutError:
-            raise Unanswered(f"the tables were not current within {PATIENCE:g} s: Kafka may be away") from None
+            raise Unanswered(f"the tables were not current within {seconds:g} s: Kafka may be away") from None
 
     return within

@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, field_validator, model_validator
 
 from pipeline.records import RecognitionModel
-from pipeline.settings.tables import FilePath, Table
+from pipeline.settings.tables import FilePath, Seconds, Table
 
 API: Final = "api"  # the name of its process
 HOST = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})*", re.IGNORECASE)
@@ -31,6 +31,9 @@ class Api(Table):
     )
     rate: float = Field(default=100.0, ge=0.1, le=1_000_000, description="requests a second of one access key")
     burst: int = Field(default=200, ge=1, le=1_000_000, description="requests of one access key at once")
+    patience: Seconds = Field(
+        default=30, ge=1, le=60, description="seconds a request waits for the stages behind it, then it is answered 503"
+    )
     allow_hosts: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         default=(),
         description="hosts, addresses and networks that images may come from although they are not public",

@@ -29,7 +29,7 @@ from models.quality import quality
 from pipeline import codec
 from pipeline.changes import applied
 from pipeline.operations import Forgotten, Refused
-from pipeline.operations.ask import Asker
+from pipeline.operations.ask import ANSWER_SECONDS, Asker
 from pipeline.operations.client import FOLLOWED, Client, Tables, followed
 from pipeline.operations.photos import Finding, Portrait, UnreadablePhoto
 from pipeline.records import DEFAULT_RECOGNITION, Box, Identification, Recognition, RecognitionModel, Sealed
@@ -166,14 +166,15 @@ async def client(
     keys: KeyStore,
     principal: str,
     now: Callable[[], datetime] = wall_clock,
+    patience: float = ANSWER_SECONDS,
 ) -> AsyncIterator[Client]:
-    """A client whose tables are replayed.
+    """A client whose tables are replayed; it waits `patience` seconds for the outcome of a command.
 
     ServiceUnavailable when Kafka does not answer, ServiceRefused when it has not all the topics.
     """
     await asyncio.to_thread(_check_topics, access, deployment)
     producer = kafka.producer(access)
-    asker, tables = Asker(producer, deployment), Tables()
+    asker, tables = Asker(producer, deployment, timeout=patience), Tables()
     ends = kafka.consumer(access, committed=False)
     async with AsyncExitStack() as opened:
         opened.push_async_callback(producer.stop)

@@ -56,7 +56,7 @@ def test_what_rests_on_a_thing_that_is_wrong_is_not_looked_at(home: Home) -> Non
 
 
 def test_what_is_not_running_is_not_wrong(home: Home, tmp_path: Path) -> None:
-    findings = found(home, parse({"models": {"cache": str(tmp_path)}}, tmp_path))
+    findings = found(home, parse({"models": {"cache": str(tmp_path)}, "api": {"port": 0}}, tmp_path))
     assert {subject: finding.state for subject, finding in findings.items()} == {
         "settings": "ok",
         "home": "ok",
@@ -65,6 +65,7 @@ def test_what_is_not_running_is_not_wrong(home: Home, tmp_path: Path) -> None:
         "milvus": "idle",
         "models": "wrong",
         "provider": "idle",
+        "api": "ok",
     }
     assert findings["kafka"].text == "Kafka is our own and not running; start it with: faceline up"
     assert findings["models"].text.endswith("get it with: faceline models pull")

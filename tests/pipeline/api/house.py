@@ -4,7 +4,7 @@ Its clock is the test's: whoever moves it lets faces expire and keys end.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -74,6 +74,7 @@ class House:
     key: str
     callers: Callers
     metrics: Metrics
+    parts: Parts
 
     async def ask(self, method: str, path: str, version: str = "v1.2-preview.1", **given: Any) -> httpx.Response:
         """A request below a version's address."""
@@ -116,7 +117,14 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 @asynccontextmanager
-async def house(bootstrap: str, milvus: str, folder: Path, **tables: Mapping[str, Any]) -> AsyncIterator[House]:
+async def house(
+    bootstrap: str,
+    milvus: str,
+    folder: Path,
+    *,
+    stages: Sequence[str] = STAGES_OF_THE_API,
+    **tables: Mapping[str, Any],
+) -> AsyncIterator[House]:
     """A deployment with topics of its own; `tables` are further ones of the settings file."""
     cluster = fresh_cluster(KafkaAccess(bootstrap))
     given = {
@@ -128,31 +136,41 @@ async def house(bootstrap: str, milvus: str, folder: Path, **tables: Mapping[str
     home.prepare()
     settings = parse(given, folder)
     async with AsyncExitStack() as stack:
-        keys = stack.enter_context(closing(KeyStore.create(home.keys, now=clock)))
         parts = Parts(
             settings=settings,
-            keys=keys,
+            keys=stack.enter_context(closing(KeyStore.create(home.keys, now=clock))),
             secret=home.secret(),
             catalogue=wiring.catalogue(),
             models=lambda: wiring.face_models(settings),
             milvus=lambda: wiring.milvus(settings, home),
         )
-        for name in STAGES_OF_THE_API:
-            await stack.enter_async_context(_running(name, parts, cluster.access, home, clock))
-        observers = wiring.observers(settings)
-        service = await stack.enter_async_context(opened(parts, cluster.access, observers, clock=clock))
-        live, metrics = ApiKeys(home.api_keys), Metrics("api")
-        callers = Callers(live, Rates(settings.api.rate, settings.api.burst, lambda: clock().timestamp()))
-        app = application(service, callers, metrics, service.client.new_id)
-        key, _ = api_keys.read(home.api_keys)
-        transport = httpx.ASGITransport(app)
-        http = httpx.AsyncClient(transport=transport, base_url=BASE, headers={KEY_HEADER: key}, timeout=60)
-        await stack.enter_async_context(http)
-        yield House(home, settings, cluster.access, keys, clock, service, app, http, key, callers, metrics)
+        for name in stages:
+            await stack.enter_async_context(running(name, parts, cluster.access, home, clock))
+        yield await _opened(stack, parts, cluster.access, home, clock)
 
 
 @asynccontextmanager
-async def _running(
+async def replica(first: House) -> AsyncIterator[House]:
+    """A second server of the same deployment, with views of its own."""
+    async with AsyncExitStack() as stack:
+        yield await _opened(stack, first.parts, first.access, first.home, first.clock)
+
+
+async def _opened(stack: AsyncExitStack, parts: Parts, access: KafkaAccess, home: Home, clock: Clock) -> House:
+    settings = parts.settings
+    service = await stack.enter_async_context(opened(parts, access, wiring.observers(settings), clock=clock))
+    live, metrics = ApiKeys(home.api_keys), Metrics("api")
+    callers = Callers(live, Rates(settings.api.rate, settings.api.burst, lambda: clock().timestamp()))
+    app = application(service, callers, metrics, service.client.new_id)
+    key, _ = api_keys.read(home.api_keys)
+    transport = httpx.ASGITransport(app)
+    http = httpx.AsyncClient(transport=transport, base_url=BASE, headers={KEY_HEADER: key}, timeout=60)
+    await stack.enter_async_context(http)
+    return House(home, settings, access, parts.keys, clock, service, app, http, key, callers, metrics, parts)
+
+
+@asynccontextmanager
+async def running(
     name: str, parts: Parts, access: KafkaAccess, home: Home, clock: Callable[[], datetime]
 ) -> AsyncIterator[None]:
     """A stage in its own shell, as `faceline worker` runs it."""
