@@ -1,15 +1,14 @@
-"""The socket of the API: where it is, and that answers leave it at once."""
+"""The socket of the API: answers leave it at once."""
 
 import asyncio
 import socket
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from pipeline.api import listening
 from pipeline.home import Home
-from pipeline.settings import Api, SettingsError
+from pipeline.settings import Api
 
 
 @pytest.fixture
@@ -33,18 +32,3 @@ async def test_no_answer_waits_for_the_acknowledgement_of_its_head(home: Home) -
         assert await found
         writer.close()
         await writer.wait_closed()
-
-
-def test_a_free_port_stays_the_same(home: Home) -> None:
-    with closing(listening.listener(Api(port=0), home)) as bound:
-        first = bound.getsockname()
-    with closing(listening.listener(Api(port=0), home)) as bound:
-        assert bound.getsockname() == first
-        assert listening.address(Api(), bound) == f"http://127.0.0.1:{first[1]}"
-
-
-def test_a_taken_port_is_told_with_the_setting(home: Home) -> None:
-    with closing(listening.listener(Api(port=0), home)) as bound:
-        taken = bound.getsockname()[1]
-        with pytest.raises(SettingsError, match=rf"\[api\] 127.0.0.1 port {taken} cannot be listened on"):
-            listening.listener(Api(port=taken), home)
