@@ -1,39 +1,18 @@
-"""Commands that measure: losses under kills, speed beside bare code, who is named rightly, and who is not."""
+"""Commands that measure the stages: losses under kills and rebalances, and speed beside bare code."""
 
-import asyncio
-import logging
-import shutil
-import tempfile
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from pipeline.bench import Bench, Result
-from pipeline.bench.table import table
-from pipeline.commands import invocation
+from pipeline.commands import bench_recognition
+from pipeline.commands.measuring import DLIB, PEOPLE, RETAIL, Keep, Models, One, Packs, Work, measured
 from pipeline.topology import STAGES
 
 app = typer.Typer(name="bench", help="Measure losses, speed and recognition on this machine.")
-console = Console(highlight=False)
-
-SHARED = Path("..") / "shared"
-WEIGHTS, PEOPLE = SHARED / "models", SHARED / "media" / "people"
-RETAIL, DLIB = "retail", "dlib"
-
-Models = Annotated[
-    Path | None, typer.Option(help="Folder with the weights of the pack retail.", show_default="../shared/models")
-]
-Packs = Annotated[
-    list[str] | None, typer.Option("--pack", help="A model pack; may be given again.", show_default="both")
-]
-One = Annotated[str, typer.Option("--pack", help="The model pack.")]
-Keep = Annotated[bool, typer.Option("--keep", help="Leave homes, logs and clips behind, and say where.")]
-Media = Annotated[Path, typer.Option(help="Folder with one folder per person, two photos or more in each.")]
-Work = Callable[[Bench], Awaitable[Result]]
+app.add_typer(bench_recognition.app)
 
 
 @app.callback(invoke_without_command=True, epilog="Example: faceline bench; the long form of one: faceline bench kills")
@@ -80,7 +59,7 @@ def every(
     if people is not None:
         works.append(lambda bench: passages.run(bench, RETAIL, people, seconds=1.0))
         works.append(lambda bench: qualities.run(bench, RETAIL, people, degradations=qualities.SHORT))
-    return _measured(context, models, keep, works)
+    return measured(context, models, keep, works)
 
 
 @app.command("kills", epilog="Example: faceline bench kills --kills 20 --templates 1000 --templates 10000")
@@ -103,7 +82,7 @@ def kill(
     def work(bench: Bench) -> Awaitable[Result]:
         return benchmark.run(bench, pack=pack, kills=kills, broker_kills=broker_kills, templates=counts, stages=stages)
 
-    return _measured(context, models, keep, [work])
+    return measured(context, models, keep, [work])
 
 
 @app.command(epilog="Example: faceline bench rebalance --times 10")
@@ -123,7 +102,7 @@ def rebalance(
     def work(bench: Bench) -> Awaitable[Result]:
         return benchmark.run(bench, pack=pack, times=times, stages=stages)
 
-    return _measured(context, models, keep, [work])
+    return measured(context, models, keep, [work])
 
 
 def _known(stages: list[str] | None) -> tuple[str, ...]:
@@ -150,7 +129,7 @@ def _throughput(context: typer.Context, packs: list[str] | None, models: Path | 
     def work(pack: str) -> Work:
         return lambda bench: throughput.run(bench, pack, fps=10 if pack == DLIB else 25)
 
-    return _measured(context, models, keep, [work(pack) for pack in packs or (RETAIL, DLIB)])
+    return measured(context, models, keep, [work(pack) for pack in packs or (RETAIL, DLIB)])
 
 
 @app.command(epilog="Example: faceline bench capture")
@@ -158,7 +137,7 @@ def capture(context: typer.Context, models: Models = None, keep: Keep = False) -
     """Compare a capture process with bare PyAV, and with ffmpeg where it is installed."""
     from pipeline.bench import capture as benchmark
 
-    return _measured(context, models, keep, [benchmark.run])
+    return measured(context, models, keep, [benchmark.run])
 
 
 @app.command(epilog="Example: faceline bench latency --faces 200")
@@ -176,7 +155,7 @@ def latency(
     def work(bench: Bench) -> Awaitable[Result]:
         return benchmark.run(bench, pack=pack, faces=faces, templates=templates)
 
-    return _measured(context, models, keep, [work])
+    return measured(context, models, keep, [work])
 
 
 @app.command(epilog="Example: faceline bench memory --seconds 300")
@@ -193,133 +172,4 @@ def memory(
     def work(bench: Bench) -> Awaitable[Result]:
         return benchmark.run(bench, pack=pack, seconds=seconds)
 
-    return _measured(context, models, keep, [work])
-
-
-@app.command(epilog="Example: faceline bench passages --media ./people --pack retail")
-def passages(
-    context: typer.Context,
-    media: Media,
-    pack: Packs = None,
-    seconds: Annotated[float, typer.Option(min=0.6, help="How long each photo is shown.")] = 2.0,
-    models: Models = None,
-    keep: Keep = False,
-) -> int:
-    """Enrol each person from one photo and watch a clip of their others. Exit 1 where somebody was named wrongly."""
-    from pipeline.bench import passages as benchmark
-
-    def work(name: str) -> Work:
-        return lambda bench: benchmark.run(bench, name, media, seconds=seconds)
-
-    return _measured(context, models, keep, [work(each) for each in pack or (RETAIL, DLIB)])
-
-
-@app.command(epilog="Example: faceline bench api --clients 32 --seconds 120")
-def api(
-    context: typer.Context,
-    detections: Annotated[int, typer.Option(min=10, help="How often to detect.")] = 60,
-    writes: Annotated[int, typer.Option(min=10, help="How many persons to create.")] = 200,
-    clients: Annotated[int, typer.Option(min=1, help="How many clients at once.")] = 32,
-    seconds: Annotated[float, typer.Option(min=0, help="For how long; 0 leaves the crowd out.")] = 120.0,
-    pack: One = RETAIL,
-    models: Models = None,
-    keep: Keep = False,
-) -> int:
-    """Compare a detection over HTTP with the bare models, time writes, and let many clients in. Exit 1 on a failure."""
-    from pipeline.bench import door
-
-    def work(bench: Bench) -> Awaitable[Result]:
-        return door.run(bench, pack=pack, detections=detections, writes=writes, clients=clients, seconds=seconds)
-
-    return _measured(context, models, keep, [work])
-
-
-@app.command(epilog="Example: faceline bench identification --persons 1000 --persons 10000")
-def identification(
-    context: typer.Context,
-    persons: Annotated[list[int] | None, typer.Option(min=10, show_default="1000, 10000")] = None,
-    times: Annotated[int, typer.Option(min=10, help="How often to identify.")] = 100,
-    pack: One = RETAIL,
-    models: Models = None,
-    keep: Keep = False,
-) -> int:
-    """Compare Identify over HTTP with a bare search of Milvus, and enrolment with a bare upsert."""
-    from pipeline.bench import identification as benchmark
-
-    def work(bench: Bench) -> Awaitable[Result]:
-        return benchmark.run(bench, pack=pack, persons=persons or (1_000, 10_000), times=times)
-
-    return _measured(context, models, keep, [work])
-
-
-@app.command(epilog="Example: faceline bench replica --persons 100000 --faces 100000")
-def replica(
-    context: typer.Context,
-    persons: Annotated[int, typer.Option(min=10, help="How many persons are enrolled.")] = 100_000,
-    faces: Annotated[int, typer.Option(min=10, help="How many faces have not expired.")] = 100_000,
-    pack: One = RETAIL,
-    models: Models = None,
-    keep: Keep = False,
-) -> int:
-    """Time the start of an API replica, and measure its memory."""
-    from pipeline.bench import replica as benchmark
-
-    def work(bench: Bench) -> Awaitable[Result]:
-        return benchmark.run(bench, pack=pack, persons=persons, faces=faces)
-
-    return _measured(context, models, keep, [work])
-
-
-@app.command(epilog="Example: faceline bench quality --media ./people --pack retail")
-def quality(context: typer.Context, media: Media, pack: Packs = None, models: Models = None, keep: Keep = False) -> int:
-    """Compare photos and degraded ones, with and without those of low quality. Exit 1 where that spares no errors."""
-    from pipeline.bench import quality as benchmark
-
-    def work(name: str) -> Work:
-        return lambda bench: benchmark.run(bench, name, media)
-
-    return _measured(context, models, keep, [work(each) for each in pack or (RETAIL, DLIB)])
-
-
-@app.command(epilog="Example: faceline bench galleries --templates 20000")
-def galleries(
-    context: typer.Context,
-    templates: Annotated[int, typer.Option(min=100, help="How many templates to search among.")] = 20_000,
-    keep: Keep = False,
-) -> int:
-    """Compare both galleries with bare NumPy; and a Milvus server's HNSW, where the settings have one."""
-    from pipeline import wiring
-    from pipeline.bench import galleries as benchmark
-
-    call = invocation(context)
-    server = None if call.settings.milvus.uri is None else lambda: wiring.milvus(call.settings, call.home)
-    return _measured(context, None, keep, [lambda bench: benchmark.run(bench, templates=templates, server=server)])
-
-
-def _measured(context: typer.Context, models: Path | None, keep: bool, works: list[Work]) -> int:
-    cache = invocation(context).settings.models.cache
-    # What a killed process makes the others say belongs on no terminal: here it is what was asked for.
-    for name in ("aiokafka", "pipeline"):
-        logging.getLogger(name).addHandler(logging.NullHandler())
-    with _folder(keep) as folder, console.status("beginning") as status:
-        weights = models or (WEIGHTS if WEIGHTS.is_dir() else None)
-        bench = Bench(folder, cache, weights, status.update)
-        results = [asyncio.run(_awaited(work(bench))) for work in works]
-    console.print(table(row for result in results for row in result.rows()))
-    return 0 if all(result.sound for result in results) else 1
-
-
-async def _awaited(work: Awaitable[Result]) -> Result:
-    return await work
-
-
-@contextmanager
-def _folder(keep: bool) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="faceline-bench-"))
-    try:
-        yield folder
-    finally:
-        if keep:
-            console.print(f"homes, logs and clips are in {folder}", soft_wrap=True)
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+    return measured(context, models, keep, [work])

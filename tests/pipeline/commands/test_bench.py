@@ -17,6 +17,9 @@ BENCHMARKS = [
     "galleries",
     "passages",
     "quality",
+    "api",
+    "identification",
+    "replica",
 ]
 
 
