@@ -45,6 +45,8 @@ class Front:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # An endpoint with a slash at its end makes two of them here; the SDKs send them so.
+        scope["path"] = f"/{scope['path'].lstrip('/')}"
         began, request_id, status = time.perf_counter(), self._new_id(), 0
         scope.setdefault("state", {})["client_request_id"] = client_request_id(scope)
 

@@ -1,7 +1,6 @@
 """Opens what the routes work with: a client of `control`, a recogniser, the web and the models."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -10,10 +9,10 @@ from typing import get_args
 from connectors.kafka import KafkaAccess
 from connectors.web import AllowList, Web
 from pipeline.api.callers import SUBSCRIPTION
+from pipeline.api.currency import Currency
 from pipeline.api.images import Images
 from pipeline.api.measuring import Measuring
 from pipeline.api.service import Service
-from pipeline.operations import Unanswered
 from pipeline.operations.detection import Observer
 from pipeline.records import Recognition, RecognitionModel
 from pipeline.settings import Settings
@@ -42,7 +41,7 @@ async def opened(
         now, deployment = clock or settings.now, settings.deployment()
         patience = float(settings.api.patience)
         asking = await stack.enter_async_context(client(access, deployment, parts.keys, SUBSCRIPTION, now, patience))
-        asking = replace(asking, catch_up=_patient(asking.catch_up, patience))
+        asking = replace(asking, catch_up=Currency(asking.catch_up, patience))
         recognising = await stack.enter_async_context(recogniser(parts, access, asking))
         web = await stack.enter_async_context(Web(AllowList.of(settings.api.allow_hosts)))
         measuring = Measuring(load)
@@ -65,16 +64,3 @@ def recognitions(settings: Settings) -> dict[RecognitionModel, Recognition]:
 def detections(settings: Settings) -> dict[DetectionModel, str]:
     """The packs behind the API's detection models."""
     return {name: settings.api.detection_models.get(name, settings.models.pack) for name in get_args(DetectionModel)}
-
-
-def _patient(catch_up: Callable[[], Awaitable[None]], seconds: float) -> Callable[[], Awaitable[None]]:
-    """The same, but Unanswered where Kafka is away for longer than a caller waits."""
-
-    async def within() -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await catch_up()
-        except TimeoutError:
-            raise Unanswered(f"the tables were not current within {seconds:g} s: Kafka may be away") from None
-
-    return within

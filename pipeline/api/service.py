@@ -60,11 +60,11 @@ class Asked:
         return f"operations/{self.client.operation_id(self.request_id)}"
 
 
-def asked(request: Request) -> Asked:
-    """The dependency of every route."""
+async def asked(request: Request) -> Asked:
+    """The dependency of every route. A coroutine, because FastAPI calls anything else in a thread."""
     service: Service = request.app.state.service
-    version = VERSIONS[request.url.path.split("/")[2]]
     scope = request.scope
+    version = VERSIONS[scope["path"].split("/")[2]]
     given = scope["state"]["client_request_id"] or service.client.new_id()
     host = request.headers.get("host") or ":".join(map(str, scope.get("server") or ("localhost",)))
     return Asked(

@@ -18,12 +18,13 @@ class Version:
         return f"/face/{self.name}"
 
 
+# Routes are tried one after the other: the versions that the SDKs speak come first.
 VERSIONS: Final[Mapping[str, Version]] = {
     name: Version(name, directory)
     for name, directory in (
+        ("v1.2-preview.1", True),
         ("v1.0", False),
         ("v1.1-preview.1", True),
-        ("v1.2-preview.1", True),
         ("v1.2", False),
     )
 }

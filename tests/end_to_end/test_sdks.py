@@ -148,7 +148,8 @@ async def sdk(request: pytest.FixtureRequest, place: Place) -> AsyncIterator[Sdk
     admin: Any
     async with AsyncExitStack() as stack:
         if request.param == "async":
-            faces = await stack.enter_async_context(aio.FaceClient(place.endpoint, place.credential))
+            # With a slash at its end, as people copy it.
+            faces = await stack.enter_async_context(aio.FaceClient(f"{place.endpoint}/", place.credential))
             admin = await stack.enter_async_context(aio.FaceAdministrationClient(place.endpoint, place.credential))
         else:
             faces = stack.enter_context(FaceClient(place.endpoint, place.credential))

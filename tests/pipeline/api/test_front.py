@@ -46,6 +46,20 @@ async def test_unknown_paths_and_methods_are_told_in_json(door: House) -> None:
     assert await door.refused("GET", "/detect", version="v9") == (404, "404")
 
 
+@pytest.mark.parametrize("host", ["[", "[::1", "a b", "x" * 1_000, "h:port", "%", "\xff"])
+async def test_whatever_a_caller_calls_us(door: House, host: str) -> None:
+    for method, path in (("GET", "/facelists"), ("POST", "/persons"), ("GET", "/none")):
+        headers = {"Host": host.encode("latin-1")}
+        answer = await door.ask(method, path, json={"name": "n"}, headers=headers)
+        assert answer.status_code in (200, 202, 404)
+
+
+async def test_an_endpoint_may_end_with_a_slash(door: House) -> None:
+    assert (await door.http.get(f"{BASE}//face/v1.0/facelists")).status_code == 200
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(door.app)) as stranger:
+        assert (await stranger.get(f"{BASE}//face/v1.0/facelists")).status_code == 401
+
+
 @pytest.mark.parametrize(
     "path",
     [
