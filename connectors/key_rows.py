@@ -1,51 +1,68 @@
-"""Wrapped keys as rows of one SQLite file, with the settings under which a destroyed key leaves no bytes in it.
+"""Wrapped keys as rows of a database: nothing here can unwrap. SQLite or PostgreSQL is behind it.
 
-Nothing here can unwrap: a fleet puts the same rows on a database server. In WAL mode old key bytes would stay in the
-log beside the file, so it is journal_mode=DELETE, with secure_delete for what a row leaves free.
+Two tables: the data keys, each wrapped under a root key's version, and the root keys, each wrapped by the provider's
+version of the same number. A destroyed row stays, without its key, so that its id never comes to life.
 """
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
 
-from connectors import ServiceRefused, ServiceUnavailable
-from connectors.root_key import WRAPPED_BYTES, sync_folder
+from connectors import ServiceRefused
 
-BUSY_SECONDS = 10.0
-SETTINGS = ("secure_delete=ON", "journal_mode=DELETE", "synchronous=EXTRA")
+WRAPPED_BYTES = 60  # nonce 12, key 32, tag 16
+NOTHING = bytes(WRAPPED_BYTES)
+# {blob} and {real} are the database's words for bytes and for a float of 64 bits.
 SCHEMA = (
-    f"""CREATE TABLE IF NOT EXISTS keys (
+    """CREATE TABLE IF NOT EXISTS faceline_keys (
         kid TEXT PRIMARY KEY,
         owner_kind TEXT NOT NULL,
         name TEXT UNIQUE,
-        expires REAL,
-        destroyed REAL,
-        wrapped BLOB NOT NULL CHECK (length(wrapped) = {WRAPPED_BYTES})
-    ) WITHOUT ROWID""",
-    "CREATE INDEX IF NOT EXISTS expiring ON keys (expires) WHERE expires IS NOT NULL",
-    "CREATE TABLE IF NOT EXISTS root (one INTEGER PRIMARY KEY CHECK (one = 1), proof BLOB NOT NULL)",
+        expires {real},
+        destroyed {real},
+        root INTEGER NOT NULL,
+        wrapped {blob} NOT NULL CHECK (length(wrapped) = 60)
+    )""",
+    "CREATE INDEX IF NOT EXISTS faceline_expiring ON faceline_keys (expires) WHERE expires IS NOT NULL",
+    "CREATE INDEX IF NOT EXISTS faceline_living ON faceline_keys (root) WHERE destroyed IS NULL",
+    """CREATE TABLE IF NOT EXISTS faceline_roots (
+        version INTEGER PRIMARY KEY,
+        destroyed {real},
+        wrapped {blob} NOT NULL
+    )""",
 )
-NOTHING = bytes(WRAPPED_BYTES)
-OVERWRITE = "wrapped = :nothing, destroyed = coalesce(destroyed, :now)"
-DESTROY_ALL = f"UPDATE keys SET {OVERWRITE}"  # noqa: S608
+TABLES = ("faceline_keys", "faceline_roots")
+COLUMNS = "kid, owner_kind, name, expires, destroyed, root, wrapped"
+VALUES = ":kid, :owner_kind, :name, :expires, :destroyed, :root, :wrapped"
+INSERT = f"INSERT INTO faceline_keys ({COLUMNS}) VALUES ({VALUES})"  # noqa: S608
+OVERWRITE = "wrapped = :nothing, destroyed = coalesce(faceline_keys.destroyed, :now)"
+DESTROY_ALL = f"UPDATE faceline_keys SET {OVERWRITE}"  # noqa: S608
 DESTROY_EXPIRED = f"{DESTROY_ALL} WHERE expires <= :now AND destroyed IS NULL RETURNING kid"
-DESTROY = f"""INSERT INTO keys (kid, owner_kind, destroyed, wrapped) VALUES (:kid, 'unknown', :now, :nothing)
-    ON CONFLICT (kid) DO UPDATE SET {OVERWRITE}"""  # noqa: S608
+DESTROY = f"""INSERT INTO faceline_keys (kid, owner_kind, destroyed, root, wrapped)
+    VALUES (:kid, 'unknown', :now, 0, :nothing) ON CONFLICT (kid) DO UPDATE SET {OVERWRITE}"""  # noqa: S608
+DESTROY_ROOTS = """UPDATE faceline_roots SET wrapped = :nothing, destroyed = :now
+    WHERE version < :below AND destroyed IS NULL"""
+EVERY_VERSION = 1 << 30
 
 
 class KeyRow(NamedTuple):
-    """One key; times in seconds since 1970, `destroyed` None while it lives."""
+    """One key; times in seconds since 1970, `destroyed` None while it lives; `root` is the version that wraps it."""
 
     kid: str
     owner_kind: str
     name: str | None
     expires: float | None
+    destroyed: float | None
+    root: int
+    wrapped: bytes
+
+
+class RootRow(NamedTuple):
+    """One root key; `wrapped` is empty once it is destroyed."""
+
+    version: int
     destroyed: float | None
     wrapped: bytes
 
@@ -57,126 +74,157 @@ class KeyCount(NamedTuple):
     destroyed: int
 
 
-class KeyRows:
-    """The rows, shared by the threads of this process and by other processes; every change is durable on return.
+class Rewrapped(NamedTuple):
+    """A key that goes from one root key to another."""
 
-    ServiceUnavailable: the disk is full, or another process holds the file for 10 s. ServiceRefused: it is no such
-    file.
+    kid: str
+    root: int
+    wrapped: bytes
+
+
+class KeyDatabase(Protocol):
+    """A database with the tables above. Statements name their parameters as :name; every change is durable on return.
+
+    Raises ServiceUnavailable where it does not answer now, ServiceRefused where a person must act.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the file, made first (mode 0600) where there is none."""
-        self._path = path
-        self._threads = threading.RLock()
-        with self._explained():
-            # Made here, because SQLite would make it for everybody to read.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._database = sqlite3.connect(path, BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        try:
-            with self._asked() as database:
-                for setting in SETTINGS:
-                    database.execute(f"PRAGMA {setting}").fetchone()
-            with self._changed() as database:
-                for statement in SCHEMA:
-                    database.execute(statement)
-        except BaseException:
-            self._database.close()
-            raise
+    @property
+    def name(self) -> str:
+        """What and where it is; no secret."""
 
-    def prove(self, proof: bytes) -> bytes:
-        """The proof that the first opener left; ours, if we are the first."""
-        with self._changed() as database:
-            database.execute("INSERT OR IGNORE INTO root VALUES (1, ?)", (proof,))
-            return bytes(database.execute("SELECT proof FROM root").fetchone()[0])
+    def ask(self, statement: str, values: Mapping[str, Any] | None = None) -> Sequence[tuple[Any, ...]]:
+        """The rows that a statement returns, none for one that returns nothing."""
 
-    def add(self, row: KeyRow) -> None:
-        """Keep a new key."""
-        with self._changed() as database:
-            database.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?)", row)
+    def ask_many(self, statement: str, values: Sequence[Mapping[str, Any]]) -> None:
+        """Execute it once for each."""
 
-    def get_or_add(self, row: KeyRow) -> KeyRow:
-        """The row of this name, which is the given one only if there was none in any process."""
-        with self._changed() as database:
-            found = database.execute("SELECT * FROM keys WHERE name = ?", (row.name,)).fetchone()
-            if found is None:
-                database.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?)", row)
-        return row if found is None else KeyRow(*found)
+    def changing(self) -> AbstractContextManager[None]:
+        """A transaction around the statements within; one at a time, in all processes."""
 
-    def wrapped(self, kid: str) -> bytes | None:
-        """The wrapped key (60 bytes); None when it was destroyed or is unknown."""
-        with self._asked() as database:
-            query = "SELECT wrapped FROM keys WHERE kid = ? AND destroyed IS NULL"
-            row = database.execute(query, (kid,)).fetchone()
-        return None if row is None else bytes(row[0])
+    def remove(self) -> None:
+        """Close, and remove what was made."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
+class KeyRows:
+    """The rows, shared by the threads of this process and by other processes. May raise what its database raises."""
+
+    def __init__(self, database: KeyDatabase) -> None:
+        self._database = database
+        self.name = database.name
+        self.close = database.close
+        self.remove = database.remove
+
+    def roots(self) -> list[RootRow]:
+        """Every root key there ever was, oldest first."""
+        found = self._database.ask("SELECT version, destroyed, wrapped FROM faceline_roots ORDER BY version")
+        return [RootRow(version, destroyed, bytes(wrapped)) for version, destroyed, wrapped in found]
+
+    def add_root(self, root: RootRow) -> bool:
+        """Keep the newest root key, under which keys go from now on; False when there is one as new."""
+        with self._database.changing():
+            if root.version <= self._newest():
+                return False
+            insert = "INSERT INTO faceline_roots (version, destroyed, wrapped) VALUES (:version, NULL, :wrapped)"
+            self._database.ask(insert, {"version": root.version, "wrapped": root.wrapped})
+        return True
+
+    def retire_roots(self, below: int, now: float) -> bool:
+        """Overwrite the root keys older than a version; False, and nothing is done, while a key is under one."""
+        with self._database.changing():
+            living = "SELECT count(*) FROM faceline_keys WHERE destroyed IS NULL AND root < :below"
+            if self._database.ask(living, {"below": below})[0][0]:
+                return False
+            self._database.ask(DESTROY_ROOTS, {"nothing": b"", "now": now, "below": below})
+        return True
+
+    def under_older(self, version: int, most: int) -> list[Rewrapped]:
+        """Living keys that are still under an older root key than this version."""
+        statement = """SELECT kid, root, wrapped FROM faceline_keys
+            WHERE destroyed IS NULL AND root < :version ORDER BY kid LIMIT :most"""
+        found = self._database.ask(statement, {"version": version, "most": most})
+        return [Rewrapped(kid, root, bytes(wrapped)) for kid, root, wrapped in found]
+
+    def rewrap(self, keys: Sequence[Rewrapped]) -> None:
+        """Overwrite keys, wrapped anew; what was destroyed meanwhile stays so."""
+        statement = """UPDATE faceline_keys SET root = :root, wrapped = :wrapped
+            WHERE kid = :kid AND destroyed IS NULL AND root < :root"""
+        with self._database.changing():
+            self._database.ask_many(statement, [key._asdict() for key in keys])
+
+    def add(self, row: KeyRow) -> bool:
+        """Keep a new key; False when its root key is not the newest any more, or was destroyed."""
+        with self._database.changing():
+            if row.root != self._current():
+                return False
+            self._database.ask(INSERT, row._asdict())
+        return True
+
+    def get_or_add(self, row: KeyRow) -> KeyRow | None:
+        """The row of this name, which is the given one if there was none in any process; None as `add` says False."""
+        with self._database.changing():
+            named = f"SELECT {COLUMNS} FROM faceline_keys WHERE name = :name"  # noqa: S608
+            for found in self._database.ask(named, {"name": row.name}):
+                kid, kind, name, expires, destroyed, root, wrapped = found
+                return KeyRow(kid, kind, name, expires, destroyed, root, bytes(wrapped))
+            if row.root != self._current():
+                return None
+            self._database.ask(INSERT, row._asdict())
+        return row
+
+    def wrapped(self, kid: str) -> Rewrapped | None:
+        """The wrapped key (60 bytes) and its root key's version; None when it was destroyed or is unknown."""
+        statement = "SELECT kid, root, wrapped FROM faceline_keys WHERE kid = :kid AND destroyed IS NULL"
+        for kid_, root, wrapped in self._database.ask(statement, {"kid": kid}):
+            return Rewrapped(kid_, root, bytes(wrapped))
+        return None
 
     def count(self) -> KeyCount:
         """The rows, counted."""
-        with self._asked() as database:
-            row = database.execute("SELECT count(*) - count(destroyed), count(destroyed) FROM keys").fetchone()
-        return KeyCount(*row)
+        counts = "SELECT count(*) - count(destroyed), count(destroyed) FROM faceline_keys"
+        return KeyCount(*self._database.ask(counts)[0])
+
+    def under_roots(self) -> dict[int, int]:
+        """How many living keys are under each version."""
+        counts = "SELECT root, count(*) FROM faceline_keys WHERE destroyed IS NULL GROUP BY root"
+        return dict(self._database.ask(counts))
 
     def destroy(self, kids: Iterable[str], now: float) -> None:
         """Overwrite these keys, all or none; an id without a row gets a destroyed one."""
-        with self._changed() as database:
-            database.executemany(DESTROY, [{"kid": kid, "now": now, "nothing": NOTHING} for kid in kids])
+        values = [{"kid": kid, "now": now, "nothing": NOTHING} for kid in kids]
+        with self._database.changing():
+            self._database.ask_many(DESTROY, values)
 
     def destroy_expired(self, now: float, remembered: float) -> set[str]:
         """Overwrite what expired by `now`; its ids. Rows that expired and died `remembered` seconds ago are removed."""
-        with self._changed() as database:
-            doomed = database.execute(DESTROY_EXPIRED, {"now": now, "nothing": NOTHING}).fetchall()
-            past = {"past": now - remembered}
-            database.execute("DELETE FROM keys WHERE expires <= :past AND destroyed <= :past", past)
+        with self._database.changing():
+            doomed = self._database.ask(DESTROY_EXPIRED, {"now": now, "nothing": NOTHING})
+            sweep = "DELETE FROM faceline_keys WHERE expires <= :past AND destroyed <= :past"
+            self._database.ask(sweep, {"past": now - remembered})
         return {kid for (kid,) in doomed}
 
     def destroy_all(self, now: float) -> None:
-        """Overwrite every key."""
-        with self._changed() as database:
-            database.execute(DESTROY_ALL, {"now": now, "nothing": NOTHING})
+        """Overwrite every key and every root key."""
+        with self._database.changing():
+            self._database.ask(DESTROY_ALL, {"now": now, "nothing": NOTHING})
+            self._database.ask(DESTROY_ROOTS, {"nothing": b"", "now": now, "below": EVERY_VERSION})
 
-    def remove(self) -> None:
-        """Close and remove the file."""
-        self.close()
-        for leftover in (self._path, self._path.with_name(f"{self._path.name}-journal")):
-            leftover.unlink(missing_ok=True)
-        sync_folder(self._path.parent)
+    def _newest(self) -> int:
+        newest: int = self._database.ask("SELECT coalesce(max(version), 0) FROM faceline_roots")[0][0]
+        return newest
 
-    def close(self) -> None:
-        """Let go of the file."""
-        with self._threads:
-            self._database.close()
+    def _current(self) -> int | None:
+        living = "SELECT version FROM faceline_roots WHERE destroyed IS NULL AND version = :newest"
+        found = self._database.ask(living, {"newest": self._newest()})
+        return found[0][0] if found else None
 
-    @contextmanager
-    def _asked(self) -> Iterator[sqlite3.Connection]:
-        with self._threads, self._explained():
-            yield self._database
 
-    @contextmanager
-    def _changed(self) -> Iterator[sqlite3.Connection]:
-        with self._asked() as database:
-            # IMMEDIATE takes the write lock first: two processes that both found no row would both insert one.
-            database.execute("BEGIN IMMEDIATE")
-            try:
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ServiceRefused(f"cannot open the key store {self._path}: {error.strerror}") from None
-        except sqlite3.Error as error:
-            # The low byte is the primary code (sqlite.org/rescode.html); errors of the Python module have none.
-            match getattr(error, "sqlite_errorcode", 0) & 0xFF:
-                case sqlite3.SQLITE_FULL:
-                    reason = f"the disk of the key store {self._path} is full: free some space"
-                    raise ServiceUnavailable(reason) from None
-                case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-                    reason = f"the key store {self._path} was held by another process for {BUSY_SECONDS:.0f} s"
-                    raise ServiceUnavailable(reason) from None
-                case _:
-                    raise ServiceRefused(f"the key store {self._path} cannot be used: {error}") from None
+def living(roots: Sequence[RootRow]) -> RootRow | None:
+    """The root key under which new keys go; None before the first. ServiceRefused once the last was destroyed."""
+    if roots and roots[-1].destroyed is not None:
+        raise ServiceRefused(
+            "the root key of the key store was destroyed: nothing it sealed can be read; begin anew with faceline purge"
+        )
+    return roots[-1] if roots else None

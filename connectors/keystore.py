@@ -19,14 +19,15 @@ from cachetools import LRUCache, TLRUCache
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from connectors import ServiceRefused
+from connectors import root_keys
+from connectors.key_provider import KeyProvider
 from connectors.key_rows import KeyCount, KeyRow, KeyRows
-from connectors.root_key import KEY_BYTES, NONCE_BYTES, RootKeyFile
+from connectors.key_sqlite import SqliteKeys
+from connectors.root_key import KEY_BYTES, NONCE_BYTES, RootKeyFiles
+from connectors.root_keys import LEASE, RootDestroyed, RootKeys
 
-LEASE = 5.0  # seconds an unwrapped key may be used without asking again
 REMEMBERED = timedelta(hours=48)  # how long the row of a destroyed key outlives the key's own time
 CACHED_KEYS = 65536  # a day has 8640 expiry buckets of 10 s
-PROOF_OF = b"faceline root key"
 
 Clock = Callable[[], datetime]
 
@@ -45,15 +46,23 @@ def wall_clock() -> datetime:
 
 
 class KeyStore:
-    """Data keys (random 256 bits) by random 128-bit id in hex, wrapped by the root key in the same folder. Thread-safe.
+    """Data keys (random 256 bits) by random 128-bit id in hex, wrapped by the newest root key. Thread-safe.
 
-    `now` is the wall clock (aware), `timer` a monotonic one in seconds. Every method may raise what `KeyRows` raises.
+    `now` is the wall clock (aware), `timer` a monotonic one in seconds. Every method may raise what the rows and the
+    provider raise.
     """
 
-    def __init__(self, folder: Path, *, now: Clock = wall_clock, timer: Callable[[], float] = time.monotonic) -> None:
-        """Open a store that `create` made; ServiceRefused when there is none or its root key does not fit."""
-        self._root = RootKeyFile(folder / "root.key")
-        self._rows = KeyRows(folder / "keys.sqlite")
+    def __init__(
+        self,
+        rows: KeyRows,
+        provider: KeyProvider,
+        *,
+        now: Clock = wall_clock,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Open a store, made first where there is none; ServiceRefused when its root key does not fit."""
+        self._rows = rows
+        self._provider = provider
         self._now = now
         self._timer = timer
         self._leases: TLRUCache[str, tuple[AESGCM, float]] = TLRUCache(
@@ -63,25 +72,22 @@ class KeyStore:
         self._cached = threading.Lock()
         self._changing = threading.Lock()
         try:
-            self._root.unwrap(self._rows.prove(self._root.wrap(bytes(KEY_BYTES), PROOF_OF)), PROOF_OF)
+            self._roots = RootKeys(rows, provider, timer)
         except BaseException:
-            self._rows.close()
+            rows.close()
             raise
 
     @classmethod
     def create(cls, folder: Path, *, now: Clock = wall_clock, timer: Callable[[], float] = time.monotonic) -> KeyStore:
-        """Open the store in `folder`, made first where there is none; safe when several processes do it at once."""
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        rows, root = folder / "keys.sqlite", folder / "root.key"
-        if rows.exists() and not root.exists():
-            raise ServiceRefused(f"{rows} has lost its root key: restore {root}, or remove it and all it sealed")
-        RootKeyFile.create(root)
-        return cls(folder, now=now, timer=timer)
+        """The store of one machine: a file, and its root keys in files beside it."""
+        return cls(KeyRows(SqliteKeys(folder / "keys.sqlite")), RootKeyFiles(folder), now=now, timer=timer)
 
     def new(self, owner_kind: str, expires: datetime | None = None) -> str:
         """A fresh key; its id (32 hex digits). `owner_kind` says what it is for ("person"), never whose."""
         row = self._drawn(owner_kind, None, expires)
-        self._rows.add(row)
+        while not self._rows.add(row):
+            self._roots.newest(afresh=True)
+            row = self._drawn(owner_kind, None, expires)
         return row.kid
 
     def named(self, name: str, expires: datetime) -> str:
@@ -96,7 +102,8 @@ class KeyStore:
         if known:
             return known[0]
         with self._changing:
-            row = self._rows.get_or_add(self._drawn("named", name, expires))
+            while (row := self._rows.get_or_add(self._drawn("named", name, expires))) is None:
+                self._roots.newest(afresh=True)
             if row.destroyed is not None:
                 raise KeyDestroyed("this named key was destroyed")
             with self._cached:
@@ -138,7 +145,7 @@ class KeyStore:
         return len(doomed)
 
     def alive(self, kid: str) -> bool:
-        """Whether the key exists now, asked from the file, not from a lease."""
+        """Whether the key exists now, asked from the rows, not from a lease."""
         return self._rows.wrapped(kid) is not None
 
     def count(self) -> KeyCount:
@@ -146,23 +153,23 @@ class KeyStore:
         return self._rows.count()
 
     def wipe(self) -> None:
-        """Destroy every key, then the root key, then the file; the store is closed after it."""
+        """Destroy every key, then the root keys, then the rows; the store is closed after it."""
         with self._changing:
-            self._rows.destroy_all(self._now().timestamp())
-            self._root.destroy()
+            root_keys.destroy(self._rows, self._provider, self._now().timestamp())
             self._rows.remove()
             self._drop_caches()
 
     def close(self) -> None:
-        """Let go of the file and of every unwrapped key."""
+        """Let go of the rows and of every unwrapped key."""
         with self._changing:
             self._rows.close()
             self._drop_caches()
 
     def _drawn(self, kind: str, name: str | None, expires: datetime | None) -> KeyRow:
         kid = secrets.token_hex(16)
-        wrapped = self._root.wrap(AESGCM.generate_key(bit_length=KEY_BYTES * 8), kid.encode())
-        return KeyRow(kid, kind, name, None if expires is None else expires.timestamp(), None, wrapped)
+        root = self._roots.newest()
+        wrapped = root.wrap(kid, AESGCM.generate_key(bit_length=KEY_BYTES * 8))
+        return KeyRow(kid, kind, name, None if expires is None else expires.timestamp(), None, root.version, wrapped)
 
     def _key(self, kid: str) -> AESGCM:
         with self._cached:
@@ -173,13 +180,22 @@ class KeyStore:
         with self._changing:
             # The lease counts from before the question: the answer may be old when it comes.
             until = self._timer() + LEASE
-            wrapped = self._rows.wrapped(kid)
-            if wrapped is None:
-                raise KeyDestroyed("this key was destroyed")
-            key = AESGCM(self._root.unwrap(wrapped, kid.encode()))
+            key = self._unwrapped(kid)
             with self._cached:
                 self._leases[kid] = (key, until)
         return key
+
+    def _unwrapped(self, kid: str, *, again: bool = True) -> AESGCM:
+        found = self._rows.wrapped(kid)
+        if found is None:
+            raise KeyDestroyed("this key was destroyed")
+        try:
+            return AESGCM(self._roots.version(found.root).unwrap(kid, found.wrapped))
+        except RootDestroyed:
+            # A rotation may have taken the key along between the two questions.
+            if not again:
+                raise
+            return self._unwrapped(kid, again=False)
 
     def _forget(self, kids: set[str]) -> None:
         with self._cached:
@@ -192,3 +208,4 @@ class KeyStore:
         with self._cached:
             self._leases.clear()
             self._names.clear()
+        self._roots.forget()

@@ -104,6 +104,10 @@ def _home(home: Home, _: Settings) -> str:
     return f"{home.path}, {free >> 30} GiB free"
 
 
+def _keys(home: Home, settings: Settings) -> str:
+    return wiring.examined(settings, home)
+
+
 def _kafka(home: Home, settings: Settings) -> str:
     running = _needs(home, settings.kafka.bootstrap, "Kafka")
     wiring.admin(settings, home).ready()
@@ -180,6 +184,7 @@ def _needs(home: Home, given: str | None, what: str) -> str:
 LOOKS: Mapping[str, Look] = {
     "settings": _settings,
     "home": _home,
+    "keys": _keys,
     "kafka": _kafka,
     "topics": _topics,
     "milvus": _milvus,

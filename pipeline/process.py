@@ -110,7 +110,7 @@ async def run_capture(settings: Settings, home: Home, camera: Camera) -> int:
             access=wiring.kafka_access(settings, home),
             deployment=deployment,
             group=deployment.group(DETECT),
-            keys=wiring.key_store(home, settings.now),
+            keys=wiring.key_store(settings, home),
             clock=settings.now,
             random=random.Random(),  # noqa: S311 - jitter
             stop=stop,

@@ -1,7 +1,8 @@
 """What every test may ask for: the shared photos and weights where they exist, and a real Kafka."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 import pytest
@@ -10,6 +11,9 @@ import pytest_asyncio
 from connectors.broker import EmbeddedBroker
 from connectors.broker_jars import fetch_jars
 from connectors.milvus_server import EmbeddedMilvus
+
+if TYPE_CHECKING:
+    from tests.connectors.key_places import PostgresServer
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -43,3 +47,14 @@ async def milvus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]
     server = EmbeddedMilvus(tmp_path_factory.mktemp("milvus") / "data")
     yield await server.start()
     await server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """One PostgreSQL for the whole run: take a schema of your own."""
+    from tests.connectors.key_places import PostgresServer  # most tests need neither it nor what it loads
+
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()

@@ -43,7 +43,7 @@ class Deployed:
     async def client(self) -> AsyncIterator[Client]:
         """A client of `control`."""
         access = wiring.kafka_access(self.settings, self.home)
-        with closing(wiring.key_store(self.home)) as keys:
+        with closing(wiring.key_store(self.settings, self.home)) as keys:
             async with client(access, self.settings.deployment(), keys, PRINCIPAL) as opened:
                 yield opened
 

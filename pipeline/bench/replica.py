@@ -105,7 +105,7 @@ async def _filled(deployment: Deployed, collection: Collection, persons: int, fa
 
     scope = plan.scale.of_scope(f"{collection.kind}/{collection.id}")
     try:
-        with closing(wiring.key_store(home)) as keys:
+        with closing(wiring.key_store(settings, home)) as keys:
             drawn = Drawn(keys, collection, recognition, vector)
             people = list(drawn.people(persons))
             await write(PERSONS, (Put(person.person_id, person) for person, _ in people), lambda _: scope)

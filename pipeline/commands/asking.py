@@ -18,6 +18,6 @@ async def asking(call: Invocation) -> AsyncIterator[Client]:
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     access = wiring.kafka_access(call.settings, call.home)
     now = call.settings.now
-    with closing(wiring.key_store(call.home, now)) as keys:
+    with closing(wiring.key_store(call.settings, call.home)) as keys:
         async with client(access, call.settings.deployment(), keys, operator(), now) as opened:
             yield opened

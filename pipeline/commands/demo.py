@@ -21,6 +21,7 @@ from pipeline.demo.screen import PlainScreen, Screen
 from pipeline.home import Home
 from pipeline.operations import Refused
 from pipeline.operations.album import from_folder
+from pipeline.settings import load
 
 app = typer.Typer()
 console = Console(highlight=False)
@@ -103,7 +104,7 @@ def _home(given: Path | None, *, keep: bool) -> Iterator[Home]:
 def _purge(home: Home) -> None:
     from pipeline import wiring  # it loads the engines
 
-    wiring.key_store(home).wipe()
+    wiring.erase(load(home.path), home)
     home.wipe()
     _say("ended; its keys are destroyed and its folder is wiped")
 

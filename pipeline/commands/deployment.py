@@ -174,12 +174,14 @@ def purge(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> int:
     """End everything, destroy every key, and wipe the home: nobody enrolled here can be known again."""
-    home = invocation(context).home
+    call = invocation(context)
+    home, shared = call.home, not call.settings.keys.in_files
     if not home.exists():
         console.print(f"{home.path} holds no deployment; nothing to purge", soft_wrap=True)
         return 0
     if not yes:
-        typer.confirm(f"Destroy all keys and wipe {home.path}?", abort=True)
+        whose = " of every machine that shares them" if shared else ""
+        typer.confirm(f"Destroy all keys{whose} and wipe {home.path}?", abort=True)
     running = home.running()
     if running is not None and _ended(running) != 0:
         return 1
@@ -187,9 +189,11 @@ def purge(
 
     with home.owned():
         try:
-            wiring.key_store(home).wipe()
+            wiring.erase(call.settings, home)
             console.print("keys destroyed: what they sealed cannot be read any more, wherever a copy of it is")
         except ServiceRefused as trouble:
+            if shared:
+                raise
             console.print(f"the key store opens no more ({trouble}); its files go with the home", soft_wrap=True)
         left = ", ".join(home.wipe())
     console.print(f"{home.path} wiped{f', but for what is not ours: {left}' if left else ''}", soft_wrap=True)

@@ -78,7 +78,7 @@ async def staged(home: Home, settings: Settings, scenery: Scenery, screen: Scree
         running = await stack.enter_async_context(Supervisor(home, settings, progress=screen.step, parts=parts))
         await filming
         deployment = settings.deployment()
-        keys = stack.enter_context(closing(wiring.key_store(home)))
+        keys = stack.enter_context(closing(wiring.key_store(settings, home)))
         access = wiring.kafka_access(settings, home)
         asking = await stack.enter_async_context(client(access, deployment, keys, operator()))
         admin = stack.enter_context(closing(wiring.admin(settings, home)))

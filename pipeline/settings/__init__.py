@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 from pipeline.records import Recognition
 from pipeline.settings.api import API, Api
 from pipeline.settings.camera import Camera
+from pipeline.settings.keys import Keys
 from pipeline.settings.mistakes import SettingsError, mistakes
 from pipeline.settings.tables import FILE, Clock, Detect, Identify, Kafka, Logs, Metrics, Milvus, Models, Table
 from pipeline.topology import STAGES, Deployment, Scale
@@ -27,6 +28,7 @@ __all__ = [
     "Detect",
     "Identify",
     "Kafka",
+    "Keys",
     "Logs",
     "Metrics",
     "Milvus",
@@ -43,6 +45,7 @@ class Settings(Table):
 
     kafka: Kafka = Kafka()
     milvus: Milvus = Milvus()
+    keys: Keys = Keys()
     models: Models = Models()
     detect: Detect = Detect()
     identify: Identify = Identify()

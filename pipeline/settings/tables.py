@@ -99,7 +99,7 @@ class Kafka(Table):
 
     def password(self) -> str | None:
         """The password from the environment or its file; SettingsError when the file cannot be read."""
-        return _secret(KAFKA_PASSWORD, "[kafka] password_file", self.password_file)
+        return secret(KAFKA_PASSWORD, "[kafka] password_file", self.password_file)
 
 
 class Milvus(Table):
@@ -125,7 +125,7 @@ class Milvus(Table):
 
     def token(self) -> str | None:
         """The token from the environment or its file; SettingsError when the file cannot be read."""
-        return _secret(MILVUS_TOKEN, "[milvus] token_file", self.token_file)
+        return secret(MILVUS_TOKEN, "[milvus] token_file", self.token_file)
 
 
 class Models(Table):
@@ -213,7 +213,8 @@ class Clock(Table):
         return offset
 
 
-def _secret(variable: str, setting: str, file: Path | None) -> str | None:
+def secret(variable: str, setting: str, file: Path | None) -> str | None:
+    """What the environment's variable holds, or the file; SettingsError naming the setting when it cannot be read."""
     if variable in os.environ:
         return os.environ[variable]
     if file is None:

@@ -6,16 +6,15 @@ Engines are loaded where they are used: a process that was killed is missed unti
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
 from connectors.kafka import KafkaAccess
-from connectors.keystore import KeyStore, wall_clock
 from models.catalogue import Catalogue, load_catalogue
 from pipeline.home import Home, HomeError
 from pipeline.records import Recognition
 from pipeline.settings import Settings
+from pipeline.wiring.keys import erase, examined, key_store
 from pipeline.wiring.stages import Parts, stage
 
 if TYPE_CHECKING:
@@ -33,6 +32,8 @@ __all__ = [
     "catalogue",
     "embedded_broker",
     "embedded_milvus",
+    "erase",
+    "examined",
     "face_models",
     "kafka_access",
     "key_store",
@@ -101,11 +102,6 @@ def embedded_milvus(settings: Settings, home: Home) -> EmbeddedMilvus:
     return EmbeddedMilvus(home.milvus)
 
 
-def key_store(home: Home, now: Callable[[], datetime] = wall_clock) -> KeyStore:
-    """The home's key store, made the first time; `now` is the clock by which keys expire."""
-    return KeyStore.create(home.keys, now=now)
-
-
 def catalogue() -> Catalogue:
     """The model packs there are."""
     return load_catalogue()
@@ -140,7 +136,7 @@ def parts(settings: Settings, home: Home) -> Parts:
     """What the stages are made of, opened at use."""
     return Parts(
         settings=settings,
-        keys=key_store(home, settings.now),
+        keys=key_store(settings, home),
         secret=home.secret(),
         catalogue=catalogue(),
         models=lambda: face_models(settings),

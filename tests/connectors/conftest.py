@@ -1,4 +1,4 @@
-"""Real outsiders for the tests of this package: an RTSP camera on loopback and the clips it plays."""
+"""Real outsiders for the tests of this package: an RTSP camera on loopback, the clips it plays, places of keys."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from connectors.footage import GRACE_HOPPER, Placement, Scene, View, make_clip, portraits
 from connectors.rtsp_server import RtspServer
+from tests.connectors.key_places import FilePlace, Place, PostgresServer, ServerPlace
 
 StartServer = Callable[[Path], Awaitable[RtspServer]]
 
@@ -37,3 +38,12 @@ async def rtsp_server(tmp_path: Path) -> AsyncIterator[StartServer]:
     yield start
     for server in servers:
         await server.stop()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Where a key store is kept: whatever is true of one place must be true of the other."""
+    if request.param == "sqlite":
+        return FilePlace(tmp_path / "keys")
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return ServerPlace(tmp_path / "keys", server.schema())

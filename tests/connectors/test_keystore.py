@@ -1,12 +1,12 @@
-"""Promises about keys: what is sealed opens only with its key and its record, and a destroyed key is nowhere."""
+"""Promises about keys: what is sealed opens only with its key and its record, and a destroyed key is nowhere.
+
+Each of them for a file and for a PostgreSQL server.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
-import sqlite3
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import ServiceRefused, ServiceUnavailable
-from connectors.keystore import LEASE, KeyDestroyed, KeyStore, SealBroken
+from connectors import ServiceRefused
+from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
+from connectors.root_keys import LEASE
+from tests.connectors.key_places import Place, opened, output, process
 
-CHECKOUT = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TEMPLATE = bytes(range(256)) * 8
 
@@ -44,8 +45,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def store(tmp_path: Path, clock: Clock) -> Iterator[KeyStore]:
-    store = KeyStore.create(tmp_path / "keys", now=clock.now, timer=clock.timer)
+def store(place: Place, clock: Clock) -> Iterator[KeyStore]:
+    store = opened(place, now=clock.now, timer=clock.timer)
     yield store
     store.close()
 
@@ -58,39 +59,11 @@ def lasting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KeyStore]:
 
 
 @pytest.fixture
-def another(tmp_path: Path, store: KeyStore, clock: Clock) -> Iterator[KeyStore]:
-    """The same file seen as another process sees it: with caches of its own."""
-    other = KeyStore(tmp_path / "keys", now=clock.now, timer=clock.timer)
+def another(place: Place, store: KeyStore, clock: Clock) -> Iterator[KeyStore]:
+    """The same place seen as another process sees it: with caches of its own."""
+    other = opened(place, now=clock.now, timer=clock.timer)
     yield other
     other.close()
-
-
-def process(folder: Path, code: str) -> subprocess.Popen[str]:
-    start = f"import sys; from pathlib import Path; from connectors.keystore import *; folder = Path({str(folder)!r})\n"
-    return subprocess.Popen([sys.executable, "-c", start + code], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
-
-
-def output(started: subprocess.Popen[str]) -> str:
-    written, _ = started.communicate(timeout=30)
-    assert started.returncode == 0
-    return written.strip()
-
-
-def wrapped_key(folder: Path, kid: str) -> bytes:
-    database = sqlite3.connect(folder / "keys.sqlite")
-    try:
-        return bytes(database.execute("SELECT wrapped FROM keys WHERE kid = ?", (kid,)).fetchone()[0])
-    finally:
-        database.close()
-
-
-def consume(keys: Iterator[str]) -> None:
-    for _ in keys:
-        pass
-
-
-def everything(folder: Path) -> bytes:
-    return b"".join(path.read_bytes() for path in folder.iterdir())
 
 
 @given(plaintext=st.binary(max_size=4096), associated=st.binary(max_size=64))
@@ -150,14 +123,14 @@ def test_elsewhere_a_destroyed_key_lives_no_longer_than_its_lease(
         another.open(kid, nonce, ciphertext, b"")
 
 
-def test_another_process_opens_until_the_key_is_destroyed(store: KeyStore, tmp_path: Path) -> None:
+def test_another_process_opens_until_the_key_is_destroyed(store: KeyStore, place: Place) -> None:
     kid = store.new("person")
     nonce, ciphertext = store.seal(kid, b"Anna", b"name")
-    opening = f"print(KeyStore(folder).open({kid!r}, {nonce!r}, {ciphertext!r}, b'name') == b'Anna')"
-    assert output(process(tmp_path / "keys", opening)) == "True"
+    opening = f"print(opened().open({kid!r}, {nonce!r}, {ciphertext!r}, b'name') == b'Anna')"
+    assert output(process(place, opening)) == "True"
     store.destroy([kid])
     refused = f"try: {opening}\nexcept KeyDestroyed: print('destroyed')"
-    assert output(process(tmp_path / "keys", refused)) == "destroyed"
+    assert output(process(place, refused)) == "destroyed"
 
 
 def test_an_unknown_id_is_destroyed_for_ever(store: KeyStore) -> None:
@@ -165,29 +138,6 @@ def test_an_unknown_id_is_destroyed_for_ever(store: KeyStore) -> None:
         store.seal("0" * 32, b"", b"")
     store.destroy(["0" * 32])
     assert store.count() == (0, 1)
-
-
-def test_no_bytes_of_a_destroyed_key_stay_in_the_files(store: KeyStore, tmp_path: Path) -> None:
-    folder = tmp_path / "keys"
-    kids = [store.new("person") for _ in range(200)]
-    wrapped = [wrapped_key(folder, kid) for kid in kids]
-    assert all(key in everything(folder) for key in wrapped), "the search must find what is there"
-    store.destroy(kids[::2])
-    residue = everything(folder)
-    assert not any(key[:16] in residue or key[16:32] in residue for key in wrapped[::2])
-    assert all(key in residue for key in wrapped[1::2])
-
-
-def test_no_data_key_and_no_plaintext_is_ever_in_the_files(store: KeyStore, tmp_path: Path) -> None:
-    kid = store.new("person")
-    store.seal(kid, TEMPLATE, b"templates|anna")
-    wrapped = wrapped_key(tmp_path / "keys", kid)
-    data_key = store._root.unwrap(wrapped, kid.encode())
-    written = everything(tmp_path / "keys")
-    assert wrapped in written
-    assert data_key not in written
-    assert TEMPLATE[:32] not in written
-    assert b"anna" not in written
 
 
 def test_a_named_key_is_one_key(store: KeyStore, another: KeyStore) -> None:
@@ -236,28 +186,27 @@ def test_expired_keys_are_destroyed_and_their_rows_swept_after_48_hours(store: K
         store.named("bucket 1", NOON + timedelta(seconds=10))
 
 
-def test_processes_that_create_at_once_share_one_root_and_one_key_per_name(tmp_path: Path) -> None:
+def test_processes_that_create_at_once_share_one_root_and_one_key_per_name(place: Place) -> None:
     code = (
-        "from datetime import datetime, timezone, timedelta\nstore = KeyStore.create(folder)\n"
-        "kid = store.named('window', datetime.now(timezone.utc) + timedelta(hours=1))\n"
+        "store = opened()\nkid = store.named('window', datetime.now(UTC) + timedelta(hours=1))\n"
         "nonce, text = store.seal(kid, b'x', b'')\nprint(kid, nonce.hex(), text.hex())"
     )
-    started = [process(tmp_path / "keys", code) for _ in range(4)]
+    started = [process(place, code) for _ in range(4)]
     lines = [output(each).split() for each in started]
     assert len({kid for kid, _, _ in lines}) == 1
-    store = KeyStore(tmp_path / "keys")
+    store = opened(place)
     assert all(store.open(kid, bytes.fromhex(n), bytes.fromhex(text), b"") == b"x" for kid, n, text in lines)
     store.close()
-    assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == ["keys.sqlite", "root.key"]
+    assert place.query("SELECT count(*) FROM faceline_roots") == [(1,)]
+    assert [path.name for path in place.folder.glob("root*")] == ["root-1.key"]
 
 
-def test_a_kill_amid_destructions_brings_nothing_acknowledged_back(tmp_path: Path) -> None:
-    store = KeyStore.create(tmp_path / "keys")
+def test_a_kill_amid_destructions_brings_nothing_acknowledged_back(place: Place) -> None:
+    store = opened(place)
     for _ in range(3):
         kids = [store.new("person") for _ in range(60)]
         killed = process(
-            tmp_path / "keys",
-            f"store = KeyStore(folder)\nfor kid in {kids!r}:\n    store.destroy([kid]); print(kid, flush=True)",
+            place, f"store = opened()\nfor kid in {kids!r}:\n    store.destroy([kid]); print(kid, flush=True)"
         )
         assert killed.stdout is not None
         acknowledged = [killed.stdout.readline().strip() for _ in range(20)]
@@ -292,62 +241,30 @@ def test_threads_share_a_store(store: KeyStore) -> None:
     assert store.count().alive == 21
 
 
-@pytest.mark.parametrize("mode", [0o644, 0o600, 0o440])
-def test_a_root_key_with_another_mode_is_refused_with_its_cure(tmp_path: Path, mode: int) -> None:
-    KeyStore.create(tmp_path).close()
-    (tmp_path / "root.key").chmod(mode)
-    with pytest.raises(ServiceRefused, match=rf"mode {mode:04o}.*chmod 400 {tmp_path}/root\.key$"):
-        KeyStore(tmp_path)
+def test_a_root_key_that_is_lost_is_not_replaced_by_another(store: KeyStore, place: Place) -> None:
+    (place.folder / "root-1.key").unlink()
+    with pytest.raises(ServiceRefused, match=r"lost its root key: restore .*root-1\.key"):
+        opened(place)
+    assert not list(place.folder.glob("root*"))
 
 
-def test_a_lost_foreign_or_short_root_key_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ServiceRefused, match="cannot read the root key"):
-        KeyStore(tmp_path / "absent")
-    KeyStore.create(tmp_path / "a").close()
-    KeyStore.create(tmp_path / "b").close()
-    root = tmp_path / "a" / "root.key"
-    root.unlink()
-    with pytest.raises(ServiceRefused, match="lost its root key"):
-        KeyStore.create(tmp_path / "a")
-    (tmp_path / "b" / "root.key").rename(root)
-    with pytest.raises(ServiceRefused, match="does not open the keys beside it"):
-        KeyStore.create(tmp_path / "a")
-    root.chmod(0o600)
-    root.write_bytes(b"short")
-    root.chmod(0o400)
-    with pytest.raises(ServiceRefused, match="has 5 bytes"):
-        KeyStore(tmp_path / "a")
+def test_a_root_key_of_another_store_is_refused(store: KeyStore, place: Place, tmp_path: Path) -> None:
+    KeyStore.create(tmp_path / "other").close()
+    (tmp_path / "other" / "root-1.key").rename(place.folder / "root-1.key")
+    with pytest.raises(ServiceRefused, match="does not open the key store"):
+        opened(place)
 
 
-def test_files_are_for_their_owner_alone(store: KeyStore, tmp_path: Path) -> None:
-    assert (tmp_path / "keys" / "root.key").stat().st_mode & 0o777 == 0o400
-    assert (tmp_path / "keys" / "keys.sqlite").stat().st_mode & 0o777 == 0o600
-    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
-
-
-def test_a_full_disk_is_named(store: KeyStore) -> None:
-    database = store._rows._database
-    pages = database.execute("PRAGMA page_count").fetchone()[0]
-    database.execute(f"PRAGMA max_page_count = {pages}").fetchone()
-    with pytest.raises(ServiceUnavailable, match="is full: free some space"):
-        consume(store.new("person") for _ in range(200))
-    database.execute("PRAGMA max_page_count = 1000000").fetchone()
-    assert store.alive(store.new("person"))
-
-
-def test_a_file_that_is_no_key_store_is_refused(tmp_path: Path) -> None:
-    KeyStore.create(tmp_path).close()
-    (tmp_path / "keys.sqlite").write_bytes(b"not a database, but long enough to be looked at" * 40)
-    with pytest.raises(ServiceRefused, match=r"keys\.sqlite cannot be used"):
-        KeyStore(tmp_path)
-
-
-def test_wipe_leaves_nothing(store: KeyStore, another: KeyStore, tmp_path: Path) -> None:
+def test_wipe_leaves_nothing(store: KeyStore, another: KeyStore, place: Place) -> None:
     kid = store.new("person")
     store.wipe()
-    assert list((tmp_path / "keys").iterdir()) == []
-    with pytest.raises(KeyDestroyed):
+    assert not place.folder.exists() or list(place.folder.iterdir()) == []
+    with pytest.raises((KeyDestroyed, ServiceRefused)):
         another.seal(kid, b"", b"")
+    fresh = opened(place)
+    with pytest.raises(KeyDestroyed):
+        fresh.seal(kid, b"", b"")
+    fresh.close()
 
 
 def test_a_cached_key_costs_microseconds(lasting: KeyStore) -> None:

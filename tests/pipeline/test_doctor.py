@@ -60,6 +60,7 @@ def test_what_is_not_running_is_not_wrong(home: Home, tmp_path: Path) -> None:
     assert {subject: finding.state for subject, finding in findings.items()} == {
         "settings": "ok",
         "home": "ok",
+        "keys": "ok",
         "kafka": "idle",
         "topics": "idle",
         "milvus": "idle",

@@ -88,6 +88,17 @@ def test_no_file_means_the_defaults(tmp_path: Path) -> None:
             '[kafka]\nbootstrap = "h:1"\nsecurity_protocol = "SASL_SSL"',
             "[kafka]: security_protocol SASL_SSL needs sasl_mechanism and username",
         ),
+        (
+            '[keys]\nstore = "mysql://h/keys"',
+            '[keys] store: the value (not shown): write "file", or postgresql://user@host:port/database',
+        ),
+        ('[keys]\nprovider = "vault"', "[keys]: provider vault needs vault_address"),
+        ('[keys]\nprovider = "aws"', "[keys]: provider aws needs aws_region"),
+        (
+            '[keys]\nprovider = "hsm"',
+            "[keys] provider: \"hsm\" is refused: input should be 'file', 'vault' or 'aws'; "
+            'write for example provider = "file"',
+        ),
     ],
 )
 def test_a_mistake_is_one_line(toml: str, line: str, tmp_path: Path) -> None:
@@ -113,6 +124,8 @@ def test_broken_toml_names_the_place(tmp_path: Path) -> None:
         '[[camera]]\nname = "door"\nurl = "rtsp://eve:hunter2@h/s"\nfile = "x"',
         '[kafka]\npassword = "hunter2"',
         '[milvus]\nuri = "http://eve:hunter2@h:19530"',
+        '[keys]\nstore = "postgresql://eve:hunter2@h/keys"',
+        '[keys]\nstore = "postgresql://eve@h/keys?password=hunter2"',
     ],
 )
 def test_a_secret_stays_out_of_the_message(toml: str, tmp_path: Path) -> None:
