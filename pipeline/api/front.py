@@ -16,7 +16,7 @@ from connectors import ServiceUnavailable
 from pipeline.api.callers import Callers
 from pipeline.api.errors import Problem, bad_argument, internal, refused, unavailable
 from pipeline.metrics import Metrics
-from pipeline.operations import Refused, Unanswered
+from pipeline.operations import Forgotten, Refused, Unanswered
 
 log = logging.getLogger(__name__)
 
@@ -130,6 +130,8 @@ def _problem(error: Exception, operation: str, request_id: str) -> Problem:
         return error
     if isinstance(error, Refused):
         return refused(operation, error.code, str(error))
+    if isinstance(error, Forgotten):
+        return Problem(409, "ConcurrentOperationConflict", "It was deleted at the same moment.")
     if isinstance(error, ABSENT):
         log.warning("a part of the deployment is absent (%s)", type(error).__name__, extra={"request": request_id})
         return unavailable()

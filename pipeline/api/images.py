@@ -77,7 +77,7 @@ class Images:
             url = msgspec.json.decode(body, type=Named).url
         except msgspec.ValidationError:
             raise bad_argument("'url' is invalid: it is required.") from None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise bad_argument("Request body is invalid: JSON parsing error.") from None
         try:
             return await self.web.read(url, limit=LARGEST)

@@ -147,7 +147,9 @@ async def test_a_url_that_cannot_serve_is_told_and_not_repeated(door: House, she
     assert "169.254" not in error["message"]
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"url": 5}', b"{}", b'"x"', b"\xff\xfe", b'{"url": "\xff"}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b'{"url": 5}', b"{}", b'"x"', b"\xff\xfe", b'{"url": "\xff"}', b'{"x":' + b"[" * 60_000]
+)
 async def test_a_body_that_names_no_url_is_a_bad_argument(door: House, body: bytes) -> None:
     answer = await door.ask("POST", "/detect", content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BadArgument")
