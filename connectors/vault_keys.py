@@ -16,7 +16,7 @@ from connectors import ServiceRefused, ServiceUnavailable
 from connectors.key_provider import Erasure
 
 SECONDS = 10.0
-ABSENT = ("encryption key not found", "no existing key named", "could not delete key")
+ABSENT = ("encryption key not found", "disallowed by policy (too old)", "no existing key named", "could not delete key")
 ASSOCIATED = base64.b64encode(b"faceline root key").decode()
 
 
@@ -33,11 +33,12 @@ class VaultKeys:
         self, address: str, token: str | None, key: str, *, mount: str = "transit", ca_file: str | None = None
     ) -> None:
         """`address` is a URL; `ca_file` the PEM of the authorities to trust."""
+        # An empty token keeps hvac from looking for one where nobody here put it.
         self.name = f"vault, {urlsplit(address).netloc}/{mount}/{key}"
         self._key = key
         self._mount = mount
         self._client = hvac.Client(
-            url=address, token=token, timeout=SECONDS, verify=ca_file or True, allow_redirects=False
+            url=address, token=token or "", timeout=SECONDS, verify=ca_file or True, allow_redirects=False
         )
 
     def prepare(self) -> int:
@@ -76,7 +77,9 @@ class VaultKeys:
         try:
             answer = self._ask("decrypt_data", ciphertext=text, associated_data=ASSOCIATED)
         except _Absent:
-            raise ServiceRefused(f"the root key {self.name} is gone, and with it all that it sealed") from None
+            raise ServiceRefused(
+                f"version {version} of the root key {self.name} was destroyed, and with it all that it sealed"
+            ) from None
         return base64.b64decode(answer["data"]["plaintext"])
 
     def destroy_version(self, version: int) -> None:

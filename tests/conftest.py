@@ -14,6 +14,7 @@ from connectors.milvus_server import EmbeddedMilvus
 
 if TYPE_CHECKING:
     from tests.connectors.key_places import PostgresServer
+    from tests.connectors.openbao import OpenBaoServer
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -58,3 +59,14 @@ def postgres() -> Iterator["PostgresServer"]:
     server.start()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def openbao(tmp_path_factory: pytest.TempPathFactory) -> Iterator["OpenBaoServer"]:
+    """One OpenBao for the whole run: take names of keys of your own."""
+    from tests.connectors.openbao import OpenBaoServer  # most tests need neither it nor what it loads
+
+    server = OpenBaoServer(tmp_path_factory.mktemp("openbao"))
+    server.start()
+    yield server
+    server.stop()

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.commands import Invocation, invocation
+from pipeline.home import HomeError
 
 if TYPE_CHECKING:
     from connectors.key_provider import KeyProvider
@@ -120,6 +121,8 @@ def destroy(
 def _opened(call: Invocation) -> "Iterator[tuple[KeyRows, KeyProvider]]":
     from pipeline.wiring.keys import key_provider, key_rows  # here, because --help needs neither
 
+    if not call.home.exists():
+        raise HomeError(f"{call.home.path} holds no deployment; begin with: faceline init")
     provider = key_provider(call.settings, call.home)
     with closing(key_rows(call.settings, call.home)) as rows:
         yield rows, provider

@@ -1,7 +1,7 @@
-"""Stand-ins for two services that no test can start: Vault's transit engine and AWS KMS, by HTTP, in this process.
+"""A stand-in for a service that no test can start: AWS KMS, by HTTP, in this process.
 
-They show that our calls are well-formed for the real client libraries and what follows from the answers as the
-services' documentation gives them. They show nothing about the services themselves.
+It shows that our calls are well-formed for the real client library, and what follows from the answers as AWS documents
+them. It shows nothing about the service itself.
 """
 
 from __future__ import annotations
@@ -55,97 +55,6 @@ def served(ask: Ask) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@dataclass
-class VaultStandIn:
-    """`/v1/transit/...` for keys of type aes256-gcm96, with the checks that path_config.go and path_trim.go make."""
-
-    token: str = field(default_factory=lambda: secrets.token_hex(12))
-    keys: dict[str, dict[str, Any]] = field(default_factory=dict)
-    sealed: bool = False
-
-    def ask(self, method: str, path: str, headers: dict[str, str], body: dict[str, Any]) -> Answer:
-        if self.sealed:
-            return 503, {"errors": ["Vault is sealed"]}
-        if headers.get("X-Vault-Token") != self.token:
-            return 403, {"errors": ["permission denied"]}
-        match [method, *path.removeprefix("/v1/transit/").split("/")]:
-            case ["GET", "keys", name]:
-                return (200, {"data": self._shown(name)}) if name in self.keys else (404, {"errors": []})
-            case ["POST", "keys", name]:
-                self.keys.setdefault(name, {"versions": {1: AESGCM.generate_key(256)}, "allowed": False, **_settings()})
-                return 204, {}
-            case ["DELETE", "keys", name]:
-                if not self.keys.get(name, {}).get("allowed"):
-                    return 400, {"errors": [f"error deleting policy {name}: could not delete key; not found"]}
-                del self.keys[name]
-                return 204, {}
-            case ["POST", "keys", name, "config"] if name not in self.keys:
-                return 400, {"errors": [f"no existing key named {name} could be found"]}
-            case ["POST", "keys", name, operation]:
-                return getattr(self, f"_{operation}")(self.keys[name], body)  # type: ignore[no-any-return]
-            case ["POST", "encrypt" | "decrypt", name] if name not in self.keys:
-                return 400, {"errors": ["encryption key not found"]}
-            case ["POST", "encrypt" | "decrypt" as operation, name]:
-                return getattr(self, f"_{operation}")(self.keys[name], body)  # type: ignore[no-any-return]
-            case _:
-                return 404, {"errors": []}
-
-    def _shown(self, name: str) -> dict[str, Any]:
-        key = self.keys[name]
-        shown = {str(version): 1_700_000_000 for version in key["versions"]}
-        return {"name": name, "keys": shown, "latest_version": max(key["versions"]), **_settings(key)}
-
-    def _rotate(self, key: dict[str, Any], _: dict[str, Any]) -> Answer:
-        key["versions"][max(key["versions"]) + 1] = AESGCM.generate_key(256)
-        return 204, {}
-
-    def _config(self, key: dict[str, Any], body: dict[str, Any]) -> Answer:
-        wanted = {**_settings(key), **{name: value for name, value in body.items() if name in _settings()}}
-        latest = max(key["versions"])
-        if wanted["min_decryption_version"] > latest or wanted["min_encryption_version"] > latest:
-            return 400, {"errors": [f"cannot set min version higher than the latest key version, which is {latest}"]}
-        if 0 < wanted["min_encryption_version"] < wanted["min_decryption_version"]:
-            return 400, {"errors": ["cannot set min encryption/decryption values; min encryption is lower"]}
-        key.update(wanted)
-        key["allowed"] = body.get("deletion_allowed", key["allowed"])
-        return 204, {}
-
-    def _trim(self, key: dict[str, Any], body: dict[str, Any]) -> Answer:
-        wanted = body["min_available_version"]
-        if key["min_encryption_version"] == 0 or key["min_decryption_version"] == 0:
-            return 400, {"errors": ["minimum available version cannot be set when the others are not"]}
-        if wanted > min(key["min_encryption_version"], key["min_decryption_version"]):
-            return 400, {"errors": ["minimum available version cannot be greater than the others"]}
-        key["min_available_version"] = wanted
-        key["versions"] = {version: each for version, each in key["versions"].items() if version >= wanted}
-        return 204, {}
-
-    def _encrypt(self, key: dict[str, Any], body: dict[str, Any]) -> Answer:
-        version = body.get("key_version") or max(key["versions"])
-        if version < key["min_encryption_version"] or version not in key["versions"]:
-            return 400, {"errors": ["requested version for encryption is not allowed"]}
-        nonce = secrets.token_bytes(12)
-        plaintext, associated = (base64.b64decode(body[name]) for name in ("plaintext", "associated_data"))
-        sealed = nonce + AESGCM(key["versions"][version]).encrypt(nonce, plaintext, associated)
-        return 200, {"data": {"ciphertext": f"vault:v{version}:{base64.b64encode(sealed).decode()}"}}
-
-    def _decrypt(self, key: dict[str, Any], body: dict[str, Any]) -> Answer:
-        _, version, text = body["ciphertext"].split(":")
-        if int(version[1:]) < key["min_decryption_version"] or int(version[1:]) not in key["versions"]:
-            return 400, {"errors": ["ciphertext or signature version is disallowed by policy (too old)"]}
-        sealed, associated = base64.b64decode(text), base64.b64decode(body["associated_data"])
-        try:
-            plain = AESGCM(key["versions"][int(version[1:])]).decrypt(sealed[:12], sealed[12:], associated)
-        except InvalidTag:
-            return 400, {"errors": ["cipher: message authentication failed"]}
-        return 200, {"data": {"plaintext": base64.b64encode(plain).decode()}}
-
-
-def _settings(key: dict[str, Any] | None = None) -> dict[str, int]:
-    names = {"min_decryption_version": 1, "min_encryption_version": 0, "min_available_version": 0}
-    return names if key is None else {name: key[name] for name in names}
 
 
 @dataclass

@@ -1,10 +1,12 @@
-"""What every provider of root keys promises: files, and Vault and AWS KMS by their stand-ins."""
+"""What every provider of root keys promises: files, a real OpenBao (as Vault), and AWS KMS by its stand-in."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+import hvac  # type: ignore[import-untyped]
 import pytest
 
 from connectors import ServiceRefused, ServiceUnavailable
@@ -16,16 +18,15 @@ from connectors.keystore import KeyStore
 from connectors.root_key import RootKeyFiles
 from connectors.root_keys import destroy, opened, rotate
 from connectors.vault_keys import VaultKeys
-from tests.connectors.stand_ins import KmsStandIn, VaultStandIn, served
+from tests.connectors.openbao import OpenBaoServer
+from tests.connectors.stand_ins import KmsStandIn, served
 
 KEY = bytes(range(32))
 
 
-@pytest.fixture
-def vault_stand_in() -> Iterator[tuple[str, VaultStandIn]]:
-    vault = VaultStandIn()
-    with served(vault.ask) as url:
-        yield url, vault
+def fresh_name() -> str:
+    """The name of a key that no other test uses."""
+    return f"k{secrets.token_hex(6)}"
 
 
 @pytest.fixture
@@ -38,14 +39,14 @@ def kms_stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[tu
         yield url, kms
 
 
-@pytest.fixture(params=["file", "vault_stand_in", "kms_stand_in"])
+@pytest.fixture(params=["file", "openbao", "kms_stand_in"])
 def provider(request: pytest.FixtureRequest, tmp_path: Path) -> KeyProvider:
     match request.param:
         case "file":
             return RootKeyFiles(tmp_path / "roots")
-        case "vault_stand_in":
-            url, vault = request.getfixturevalue("vault_stand_in")
-            return VaultKeys(url, vault.token, "faceline")
+        case "openbao":
+            server: OpenBaoServer = request.getfixturevalue("openbao")
+            return VaultKeys(server.address, server.token, fresh_name())
         case _:
             url, _ = request.getfixturevalue("kms_stand_in")
             return AwsKeys("eu-central-1", "faceline", endpoint=url)
@@ -117,17 +118,64 @@ def test_an_erasure_class_is_no_promise_too_many(provider: KeyProvider) -> None:
     ] is provider.erasure
 
 
-def test_vault_stand_in_without_the_right_token_or_awake_is_told_apart(
-    vault_stand_in: tuple[str, VaultStandIn],
-) -> None:
-    url, vault = vault_stand_in
+def test_a_token_that_may_not_is_told_with_the_cure(openbao: OpenBaoServer) -> None:
+    name = fresh_name()
     with pytest.raises(ServiceRefused, match="renew the token, or widen its policy"):
-        VaultKeys(url, "guessed", "faceline").prepare()
-    keys = VaultKeys(url, vault.token, "faceline")
-    assert vault.token not in keys.name
-    vault.sealed = True
-    with pytest.raises(ServiceUnavailable, match="does not answer: is Vault up, unsealed and reachable"):
+        VaultKeys(openbao.address, None, name).prepare()
+    openbao_keys = VaultKeys(openbao.address, openbao.token, name)
+    openbao_keys.prepare()
+    assert openbao.token not in openbao_keys.name
+    stage = VaultKeys(
+        openbao.address,
+        openbao.limited_token(f"transit/keys/{name}", f"transit/encrypt/{name}", f"transit/decrypt/{name}"),
+        name,
+    )
+    assert stage.prepare() == 1
+    assert stage.unwrap(1, stage.wrap(1, KEY)) == KEY
+    with pytest.raises(ServiceRefused, match="renew the token, or widen its policy"):
+        stage.rotate()
+    operator = VaultKeys(
+        openbao.address,
+        openbao.limited_token(f"transit/keys/{name}", f"transit/keys/{name}/*", f"transit/encrypt/{name}"),
+        name,
+    )
+    assert operator.rotate() == 2
+    operator.destroy_version(1)
+    operator.destroy()
+
+
+def test_what_was_trimmed_is_gone_at_the_server(openbao: OpenBaoServer) -> None:
+    name = fresh_name()
+    keys = VaultKeys(openbao.address, openbao.token, name)
+    wrapped = keys.wrap(keys.prepare(), KEY)
+    keys.rotate()
+    keys.destroy_version(1)
+    shown = openbao.client.secrets.transit.read_key(name)["data"]
+    assert list(shown["keys"]) == ["2"]
+    assert shown["min_available_version"] == 2
+    # Not even who may do everything gets it back.
+    with pytest.raises(hvac.exceptions.InvalidRequest):
+        openbao.client.secrets.transit.update_key_configuration(name, min_decryption_version=1)
+    with pytest.raises(ServiceRefused, match=r"version 1 of .* was destroyed, and with it all that it sealed"):
+        keys.unwrap(1, wrapped)
+
+
+def test_a_mount_that_is_not_there_is_named(openbao: OpenBaoServer) -> None:
+    with pytest.raises(ServiceRefused, match=r"correct \[keys\] vault_mount and vault_key"):
+        VaultKeys(openbao.address, openbao.token, "faceline", mount="elsewhere").prepare()
+
+
+def test_a_vault_that_is_sealed_is_unavailable(tmp_path: Path) -> None:
+    server = OpenBaoServer(tmp_path)
+    server.start()
+    try:
+        keys = VaultKeys(server.address, server.token, "faceline")
         keys.prepare()
+        server.client.sys.seal()
+        with pytest.raises(ServiceUnavailable, match="does not answer: is Vault up, unsealed and reachable"):
+            keys.prepare()
+    finally:
+        server.stop()
 
 
 def test_vault_that_is_not_there_is_unavailable() -> None:

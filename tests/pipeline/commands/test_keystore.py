@@ -78,6 +78,13 @@ def test_a_destroyed_root_is_the_end_and_says_so(
     assert not home.path.exists()
 
 
+def test_where_nothing_is_nothing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("status", "rotate", "destroy"):
+        assert run(Home(tmp_path / "absent"), command) == 2
+    assert capsys.readouterr().err.count("holds no deployment; begin with: faceline init\n") == 3
+    assert not (tmp_path / "absent").exists()
+
+
 def test_a_vault_that_is_away_is_one_line(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     (home.path / "faceline.toml").write_text('[keys]\nprovider = "vault"\nvault_address = "http://127.0.0.1:1"\n')
     assert run(home, "rotate") == 1

@@ -1,7 +1,7 @@
 """Promises of the key store that the settings choose: several machines share one, and what is missing is told."""
 
+import secrets
 import sys
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,17 +14,18 @@ from pipeline.home import Home
 from pipeline.settings import Settings, parse
 from pipeline.wiring.keys import erase, examined, key_provider, key_rows, key_store
 from tests.connectors.key_places import PostgresServer
-from tests.connectors.stand_ins import VaultStandIn, served
+from tests.connectors.openbao import OpenBaoServer
 
 
 @pytest.fixture
-def fleet(postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
-    """Settings with a real PostgreSQL, and a stand-in of Vault."""
-    vault = VaultStandIn()
-    monkeypatch.setenv("FACELINE_VAULT_TOKEN", vault.token)
-    with served(vault.ask) as url:
-        given = {"store": postgres.schema(), "provider": "vault", "vault_address": url}
-        yield parse({"keys": given}, tmp_path)
+def fleet(
+    postgres: PostgresServer, openbao: OpenBaoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """Settings with a real PostgreSQL and a real OpenBao."""
+    monkeypatch.setenv("FACELINE_VAULT_TOKEN", openbao.token)
+    name = f"k{secrets.token_hex(6)}"
+    keys = {"store": postgres.schema(), "provider": "vault", "vault_address": openbao.address, "vault_key": name}
+    return parse({"keys": keys}, tmp_path)
 
 
 def test_machines_share_a_store(fleet: Settings, tmp_path: Path) -> None:
