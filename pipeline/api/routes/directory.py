@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from starlette.responses import Response
 
 from pipeline.api import answers
 from pipeline.api.bodies import CreatePerson, PersistedFaceId, PersonId, Start, Top, Update, UpdateFace
 from pipeline.api.images import IMAGE_BODY
 from pipeline.api.routes.collections import persisted
-from pipeline.api.routes.faces import Described, Detection, Target, added
+from pipeline.api.routes.faces import Adding, added
 from pipeline.api.service import Asked, Current, done
 from pipeline.operations import Refused, directory, enrolled, persons
 from pipeline.records import DIRECTORY, RecognitionModel
@@ -63,18 +63,10 @@ async def list_references(
 
 
 @router.post(FACES, status_code=202, response_model=answers.FaceAdded, openapi_extra=IMAGE_BODY)
-async def add_person_face(
-    asked: Current,
-    request: Request,
-    person: PersonId,
-    model: Model,
-    target: Target = None,
-    detection: Detection = "detection_01",
-    user_data: Described = None,
-) -> Response:
+async def add_person_face(asked: Current, picture: Adding, person: PersonId, model: Model) -> Response:
     persons.existing_person(asked.client, DIRECTORY, person)
     recognition = asked.service.recognitions[model]
-    face = await added(asked, request, DIRECTORY, person, recognition, detection, target, user_data)
+    face = await added(asked, picture, DIRECTORY, person, recognition)
     place = f"persons/{person}/recognitionModels/{model}/persistedfaces/{face.persisted_face_id}"
     return asked.accepted(asked.operation, place, face)
 

@@ -1,9 +1,10 @@
 """Enrolled faces of lists and of groups' persons: add one from an image, show it, describe it, forget it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from pipeline.api import answers
@@ -22,24 +23,28 @@ Target = Annotated[TargetFace | None, Query(alias="targetFace", description="lef
 Described = Annotated[str | None, Query(alias="userData", max_length=1_024)]
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What adding a face is told: the image, which face in it, found by which model, and words about it."""
+
+    request: Request
+    target: Target = None
+    detection: Detection = "detection_01"
+    user_data: Described = None
+
+
+Adding = Annotated[Picture, Depends()]
+
+
 def of_lists(kind: Kind) -> APIRouter:
     """Faces that belong to a list."""
     router = APIRouter()
     place = f"/{kind.path}/{{{kind.id_name}}}/persistedfaces"
 
     @router.post(place, response_model=answers.FaceAdded, openapi_extra=IMAGE_BODY, name=f"add_{kind.kind}_face")
-    async def add(
-        asked: Current,
-        request: Request,
-        given: str = own_id(kind),
-        target: Target = None,
-        detection: Detection = "detection_01",
-        user_data: Described = None,
-    ) -> answers.FaceAdded:
+    async def add(asked: Current, picture: Adding, given: str = own_id(kind)) -> answers.FaceAdded:
         collection = collections.existing(asked.client, kind.scope(given))
-        return await added(
-            asked, request, kind.scope(given), None, collection.recognition, detection, target, user_data
-        )
+        return await added(asked, picture, kind.scope(given), None, collection.recognition)
 
     @router.delete(f"{place}/{{persistedFaceId}}", name=f"delete_{kind.kind}_face", response_class=Response)
     async def delete(asked: Current, face: PersistedFaceId, given: str = own_id(kind)) -> Response:
@@ -82,19 +87,11 @@ def of_persons(kind: Kind) -> APIRouter:
     one = f"{place}/{{persistedFaceId}}"
 
     @router.post(place, response_model=answers.FaceAdded, openapi_extra=IMAGE_BODY, name=f"add_{kind.kind}_face")
-    async def add(
-        asked: Current,
-        request: Request,
-        person: PersonId,
-        given: str = own_id(kind),
-        target: Target = None,
-        detection: Detection = "detection_01",
-        user_data: Described = None,
-    ) -> answers.FaceAdded:
+    async def add(asked: Current, picture: Adding, person: PersonId, given: str = own_id(kind)) -> answers.FaceAdded:
         scope = kind.scope(given)
         collection = collections.existing(asked.client, scope)
         persons.existing_person(asked.client, scope, person)
-        return await added(asked, request, scope, person, collection.recognition, detection, target, user_data)
+        return await added(asked, picture, scope, person, collection.recognition)
 
     @router.get(one, response_model=answers.PersistedFace, name=f"get_{kind.kind}_face")
     async def get(
@@ -119,26 +116,19 @@ def of_persons(kind: Kind) -> APIRouter:
 
 
 async def added(
-    asked: Asked,
-    request: Request,
-    scope: str,
-    person: str | None,
-    recognition: Recognition | None,
-    detection: DetectionModel,
-    target: str | None,
-    user_data: str | None,
+    asked: Asked, picture: Picture, scope: str, person: str | None, recognition: Recognition | None
 ) -> answers.FaceAdded:
     """Enrol the face that the request's image shows."""
     if recognition is None:
         raise ValueError(f"{scope} holds no templates")
-    measured = await portrait(asked.service, request, recognition, detection, target)
+    measured = await portrait(asked.service, picture.request, recognition, picture.detection, picture.target)
     face = await enrolled.add(
         asked.client,
         scope,
         person,
         measured,
         recognition=recognition,
-        user_data=user_data,
+        user_data=picture.user_data,
         request_id=asked.request_id,
     )
     return answers.FaceAdded(persisted_face_id=face)

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -16,10 +17,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from pipeline.__main__ import run
 from pipeline.api.listening import address, certificate, listener
 from pipeline.api.serving import Pulse, serve, until_one_ends
 from pipeline.home import Home
-from pipeline.settings import Api, SettingsError
+from pipeline.settings import FILE, Api, SettingsError
 
 
 @pytest.fixture
@@ -100,6 +102,17 @@ async def test_a_free_port_is_kept_and_a_taken_one_is_told(home: Home) -> None:
             listener(Api(port=taken), home)
     async with served(Api(port=0), home) as again:
         assert again == place
+
+
+def test_up_tells_a_taken_port_before_anything_starts(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (home.path / FILE).write_text(f"[api]\nport = {port}\n")
+        for arguments in (["up"], ["up", "--detach"]):
+            assert run(["--home", str(home.path), *arguments]) == 2
+            line = f"{FILE}: [api] 127.0.0.1 port {port} cannot be listened on (Address already in use)"
+            assert capsys.readouterr().err == f"{line}; give another port, or 0\n"
+    assert home.running() is None
 
 
 class Still:
