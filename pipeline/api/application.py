@@ -6,6 +6,7 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
@@ -20,6 +21,14 @@ from pipeline.api.versions import VERSIONS, Version
 from pipeline.metrics import Metrics
 
 TITLE: Final = "Faceline, a Face API"
+# FastAPI would hand bodies, arguments and what was wrong with them to whatever OpenTelemetry finds in the environment.
+SILENT: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {"model": answers.Error, "description": meaning}
     for status, meaning in (
@@ -42,6 +51,7 @@ def application(service: Service, callers: Callers, metrics: Metrics, new_id: Ca
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry=SILENT,
         generate_unique_id_function=_operation_id,
         exception_handlers={HTTPException: _unmatched, RequestValidationError: _invalid},
     )

@@ -74,6 +74,15 @@ def promised() -> set[tuple[str, str]]:
     return found
 
 
+def test_nothing_of_a_request_is_handed_to_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    nothing: Any = None
+    app = application(nothing, nothing, Metrics("api"), str)
+    assert not any(app._telemetry[name] for name in ("tracing", "metrics", "logs", "operation_spans", "auto_configure"))
+    assert not app._native_telemetry.enabled()
+
+
 def test_the_document_has_what_the_contract_has() -> None:
     nothing: Any = None
     document = application(nothing, nothing, Metrics("api"), str).openapi()
