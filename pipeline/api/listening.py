@@ -17,7 +17,8 @@ def listener(settings: Api, home: Home, port: int | None = None) -> socket.socke
     """
     wanted = settings.port if port is None else port
     if wanted == 0:
-        (wanted,) = choose_ports(home.state / "api.port", 0)
+        # One more of several remembers its own.
+        (wanted,) = choose_ports(home.state / ("api.port" if port is None else "api-0.port"), 0)
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # With the protocol named, asyncio turns Nagle's algorithm off for what is accepted: else every answer waits 40 ms.
     bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

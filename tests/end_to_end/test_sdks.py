@@ -8,7 +8,7 @@ import io
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ from azure.core.exceptions import (
 )
 from msrest.authentication import CognitiveServicesCredentials
 
+from connectors.loopback import free_port
 from pipeline.api import keys
 from pipeline.home import Home
+from pipeline.machine.programs import faceline
 from pipeline.machine.supervisor import Supervisor
 from pipeline.settings import FILE, load
 from tests.pipeline.api.house import KEY_HEADER, OCTETS, photos
@@ -54,6 +56,8 @@ class Place:
     endpoint: str
     key: str
     shelf: str
+    home: Home
+    running: Supervisor
     photos: dict[str, bytes]
 
     @property
@@ -71,9 +75,9 @@ async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place
     pictures = photos()
     async with AsyncExitStack() as stack:
         shelf = await stack.enter_async_context(_shelf(pictures["grace"]))
-        await stack.enter_async_context(Supervisor(home, load(home.path)))
+        running = await stack.enter_async_context(Supervisor(home, load(home.path)))
         endpoint = await _announced(home)
-        yield Place(endpoint, keys.read(home.api_keys)[0], shelf, pictures)
+        yield Place(endpoint, keys.read(home.api_keys)[0], shelf, home, running, pictures)
 
 
 async def _announced(home: Home) -> str:
@@ -442,3 +446,43 @@ async def test_the_directory_over_plain_http(place: Place) -> None:
         assert (await http.get(made.headers["Location"])).status_code == 200
         assert (await http.delete(made.headers["Location"])).status_code == 202
         assert (await http.get(made.headers["Location"])).status_code == 404
+
+
+async def test_one_more_server_of_the_same_deployment(place: Place) -> None:
+    port = free_port()
+    command = faceline(place.home, "api", "--port", str(port))
+    second = await asyncio.create_subprocess_exec(*command, stderr=asyncio.subprocess.PIPE)
+    try:
+        base = f"http://127.0.0.1:{port}/face/v1.0"
+        async with httpx.AsyncClient(headers={KEY_HEADER: place.key}, timeout=60) as http:
+            await until_listening(port)
+            assert (await http.put(f"{base}/facelists/second", json={"name": "n"})).status_code == 200
+            told = await http.get(f"{place.endpoint}/face/v1.0/facelists/second")
+            assert told.json()["faceListId"] == "second"
+            assert (await http.delete(f"{base}/facelists/second")).status_code == 200
+    finally:
+        second.terminate()
+        _, said = await second.communicate()
+    assert (second.returncode, said) == (0, b"")
+
+
+async def until_listening(port: int) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            with suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("killed", ["control", "kafka"])
+async def test_a_person_is_made_once_though_a_part_was_killed(place: Place, killed: str) -> None:
+    with FaceAdministrationClient(place.endpoint, place.credential) as admin:
+        groups, own_id = Watched(admin.large_person_group), f"survivor-{killed}"
+        await groups.create(own_id, name="n")
+        place.running.kill(killed)
+        person = (await groups.create_person(own_id, name="p")).person_id
+        assert [each.person_id for each in await groups.get_persons(own_id)] == [person]
+        await groups.delete(own_id)
+    assert place.running.restarts()["api"] == 0
