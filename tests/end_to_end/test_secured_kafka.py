@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
@@ -24,7 +25,6 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its names a
 from connectors.broker import EmbeddedBroker
 from connectors.footage import GRACE_HOPPER, Placement, Scene, View, make_clip, portraits
 from pipeline.home import Home
-from pipeline.machine.programs import faceline
 from pipeline.machine.supervisor import Supervisor
 from pipeline.settings import FILE, Settings, load
 from tests.connectors.authority import HOST, Authority, free_ports
@@ -124,8 +124,9 @@ def _home(folder: Path, locked: Locked, password: str) -> tuple[Home, Settings]:
 
 async def _faceline(home: Home, *arguments: str) -> tuple[int | None, str, str]:
     """Exit code, output and errors of a command."""
+    command = [sys.executable, "-P", "-m", "pipeline", "--home", str(home.path), *arguments]
     process = await asyncio.create_subprocess_exec(
-        *faceline(home, *arguments), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     output, errors = await asyncio.wait_for(process.communicate(), PATIENCE)
     return process.returncode, output.decode(), errors.decode()
