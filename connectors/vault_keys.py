@@ -87,11 +87,11 @@ class VaultKeys:
         found = self._ask("read_key")["data"]
         if int(found.get("min_available_version", 0)) >= keep:
             return
-        # Trim reaches as far as both of these, and hvac refuses to send them in one call when they are equal.
-        if int(found["min_decryption_version"]) < keep:
-            self._ask("update_key_configuration", min_decryption_version=keep)
+        # Trim reaches as far as both of these; encryption goes first, because Vault lets it be no lower than the other.
         if int(found["min_encryption_version"]) < keep:
             self._ask("update_key_configuration", min_encryption_version=keep)
+        if int(found["min_decryption_version"]) < keep:
+            self._ask("update_key_configuration", min_decryption_version=keep)
         self._ask("trim_key", min_version=keep)
 
     def destroy(self) -> None:

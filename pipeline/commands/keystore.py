@@ -28,11 +28,21 @@ console = Console(highlight=False)
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A version of the root key; `destroyed` is when it was, in ISO 8601, None while it opens what is under it."""
+    """A version of the root key; `destroyed` is when it was, in ISO 8601, None while it opens what is under it.
+
+    `at_provider` says that the provider can still use it, which after its destruction it should not.
+    """
 
     version: int
     keys: int
     destroyed: str | None
+    at_provider: bool
+
+    @property
+    def state(self) -> str:
+        if self.destroyed is None:
+            return "alive" if self.at_provider else "lost: the provider has it no more"
+        return f"destroyed {self.destroyed}" + (", left at the provider: rotate again" if self.at_provider else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +72,19 @@ def status(
     console.print(f"keys       {found.alive} alive, {found.destroyed} destroyed")
     table = Table("version", "keys", "state")
     for each in found.versions:
-        table.add_row(str(each.version), str(each.keys), f"destroyed {each.destroyed}" if each.destroyed else "alive")
+        table.add_row(str(each.version), str(each.keys), each.state)
     console.print(table)
 
 
 def _observed(rows: "KeyRows", provider: "KeyProvider") -> Status:
     under = rows.under_roots()
+    kept = provider.versions()
     versions = [
         Version(
             root.version,
             under.get(root.version, 0),
             None if root.destroyed is None else f"{datetime.fromtimestamp(root.destroyed, UTC):%Y-%m-%dT%H:%M:%SZ}",
+            root.version in kept,
         )
         for root in rows.roots()
     ]

@@ -85,6 +85,16 @@ def test_every_version_opens_what_it_wrapped_until_it_is_destroyed(provider: Key
     assert provider.rotate() == 4
 
 
+def test_one_rotation_follows_another(provider: KeyProvider) -> None:
+    provider.prepare()
+    for version in (2, 3, 4):
+        assert provider.rotate() == version
+        wrapped = provider.wrap(version, KEY)
+        provider.destroy_version(version - 1)
+        assert provider.versions() == [version]
+        assert provider.unwrap(version, wrapped) == KEY
+
+
 def test_once_all_is_destroyed_nothing_opens(provider: KeyProvider) -> None:
     wrapped = provider.wrap(provider.prepare(), KEY)
     for _ in range(2):

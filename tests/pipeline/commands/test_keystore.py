@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from connectors import ServiceUnavailable
 from connectors.keystore import KeyDestroyed, KeyStore
+from connectors.root_key import RootKeyFiles
 from pipeline import __main__ as faceline
 from pipeline.home import Home
 
@@ -39,14 +41,15 @@ def test_a_rotation_moves_every_key_and_shows_it(home: Home, capsys: pytest.Capt
         "erasure": "best effort",
         "alive": 4,
         "destroyed": 1,
-        "versions": [{"version": 1, "keys": 4, "destroyed": None}],
+        "versions": [{"version": 1, "keys": 4, "destroyed": None, "at_provider": True}],
     }
     assert run(home, "rotate") == 0
     told = "version 2 of the root key: 4 keys put under it; versions destroyed: 1 (best effort)"
     assert told in capsys.readouterr().out
     first, second = status(home, capsys)["versions"]
-    assert (first["keys"], second) == (0, {"version": 2, "keys": 4, "destroyed": None})
+    assert (first["keys"], second) == (0, {"version": 2, "keys": 4, "destroyed": None, "at_provider": True})
     assert first["destroyed"].endswith("Z")
+    assert not first["at_provider"]
     assert run(home, "status") == 0
     assert "4 alive, 1 destroyed" in capsys.readouterr().out
     again = KeyStore.create(home.keys)
@@ -76,6 +79,23 @@ def test_a_destroyed_root_is_the_end_and_says_so(
     assert error.endswith("was destroyed: nothing it sealed can be read; begin anew with faceline purge\n")
     assert faceline.run(["--home", str(home.path), "purge", "--yes"]) == 0
     assert not home.path.exists()
+
+
+def test_what_an_interrupted_rotation_left_is_shown_until_the_next_one(
+    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    KeyStore.create(home.keys).close()
+
+    def interrupted(*_: object) -> None:
+        raise ServiceUnavailable("the provider does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RootKeyFiles, "destroy_version", interrupted)
+        assert run(home, "rotate") == 1
+    assert run(home, "status") == 0
+    assert "left at the provider" in capsys.readouterr().out
+    assert run(home, "rotate") == 0
+    assert [each["at_provider"] for each in status(home, capsys)["versions"]] == [False, False, True]
 
 
 def test_where_nothing_is_nothing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
