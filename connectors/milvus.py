@@ -139,9 +139,36 @@ class Milvus:
         self._ask(lambda client: client.flush(name, timeout=self._timeout), name)
 
     def drop(self, name: str) -> None:
-        """Remove the collection and, on Milvus Lite, its files at once; nothing when it is not there."""
+        """Remove the collection, its aliases and, on Milvus Lite, its files at once; nothing when it is not there."""
         self._forms.pop(name, None)
-        self._ask(lambda client: client.drop_collection(name, timeout=self._timeout), name)
+        self._ask(lambda client: milvus_collection.drop(client, name, self._timeout), name)
+
+    def rename(self, name: str, wanted: str) -> None:
+        """Give a collection another name; at once, for everybody."""
+        self._forms.pop(name, None)
+        self._ask(lambda client: client.rename_collection(name, wanted, timeout=self._timeout), name)
+
+    def target(self, alias: str) -> str | None:
+        """The collection that an alias stands for, which every other method takes too; None where there is none."""
+        try:
+            return self._ask(lambda client: milvus_collection.target(client, alias, self._timeout), alias)
+        except NoSuchCollection:
+            return None
+
+    def point(self, alias: str, name: str, *, moving: bool = False) -> None:
+        """Let an alias stand for a collection where there is none yet; `moving`, also where it stands for another.
+
+        Every later request finds the one or the other, never neither.
+        """
+        if moving and self.target(alias) is not None:
+            self._ask(lambda client: client.alter_alias(name, alias, timeout=self._timeout), name)
+        else:
+            self._ask(lambda client: milvus_collection.introduce(client, alias, name, self._timeout), name)
+
+    def form(self, name: str) -> tuple[int, Metric]:
+        """The dimension and the metric of a collection's vectors."""
+        form = self._form(name)
+        return form.dimension, form.metric
 
     def names(self) -> list[str]:
         """The collections, sorted."""

@@ -63,6 +63,28 @@ def read(client: MilvusClient, name: str, timeout: float) -> Form:
     return Form(int(fields["vector"]["params"]["dim"]), metric, index["index_type"])
 
 
+def target(client: MilvusClient, alias: str, timeout: float) -> str:
+    """The collection behind an alias; MilvusException where there is no such alias."""
+    return str(client.describe_alias(alias, timeout=timeout)["collection_name"])
+
+
+def introduce(client: MilvusClient, alias: str, name: str, timeout: float) -> None:
+    """Make an alias, unless there is one already."""
+    try:
+        client.create_alias(name, alias, timeout=timeout)
+    except MilvusException:
+        # Two processes may begin at once; the one that comes second leaves it as it is.
+        target(client, alias, timeout)
+
+
+def drop(client: MilvusClient, name: str, timeout: float) -> None:
+    """Remove a collection; a server keeps one that an alias stands for."""
+    if client.has_collection(name, timeout=timeout):
+        for alias in client.list_aliases(name, timeout=timeout)["aliases"]:
+            client.drop_alias(alias, timeout=timeout)
+        client.drop_collection(name, timeout=timeout)
+
+
 def search_parameters(form: Form, limit: int) -> dict[str, Any]:
     """How wide the index looks; Milvus wants ef >= limit."""
     return {"ef": max(256, limit)} if form.index == "HNSW" else {}

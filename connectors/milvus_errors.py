@@ -12,6 +12,7 @@ from connectors.milvus_client import MilvusException
 CONNECT_FAILED = 2  # pymilvus.client.types.Status
 NO_COLLECTION = 100  # Milvus pkg/util/merr: ErrCollectionNotFound, and the next one ErrCollectionNotLoaded
 NOT_LOADED = 101
+NO_ALIAS = 1600  # ErrAliasNotFound
 REFUSED = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED}
 ABSENT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
 # What grpc and pymilvus say in a thread whose channel another thread has just given up.
@@ -35,7 +36,7 @@ def translated(error: Exception, uri: str, collection: str) -> Exception:
         return ServiceRefused(f"Milvus at {uri} refuses our token: set the one that it knows")
     if codes & (ABSENT | {CONNECT_FAILED}) or CLOSED.search(message):
         return ServiceUnavailable(f"Milvus at {uri} does not answer")
-    if NO_COLLECTION in codes:
+    if codes & {NO_COLLECTION, NO_ALIAS}:
         return NoSuchCollection(f"Milvus at {uri} has no collection {collection}")
     return MilvusFault(f"Milvus at {uri} fails on collection {collection or '-'}: {NUMBERS.sub('..', message)[:200]}")
 

@@ -24,7 +24,9 @@ from pipeline.galleries import Gallery, Searched
 from pipeline.records import Recognition, Sealed, Template
 from pipeline.stages.enrol import Entry
 from pipeline.wiring.galleries.exact import ExactGallery
-from pipeline.wiring.galleries.milvus import MilvusGallery, MilvusIndex, place
+from pipeline.wiring.galleries.generations import Generations
+from pipeline.wiring.galleries.index import MilvusIndex
+from pipeline.wiring.galleries.milvus import MilvusGallery, place
 
 NAME = "galleries"
 PACK = "retail"
@@ -99,7 +101,8 @@ async def run(bench: Bench, *, templates: int = 20_000, server: Callable[[], Mil
     finally:
         for store in stores.values():
             with closing(store):
-                store.drop(place(where))
+                for name in Generations(store).of(place(where)):
+                    store.drop(name)
         await lite.stop()
 
 

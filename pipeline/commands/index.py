@@ -1,4 +1,4 @@
-"""Commands for the galleries' index: does it hold what lives, and nothing else?"""
+"""Commands for the galleries' index: does it hold what lives, and nothing else? And: make it anew."""
 
 import asyncio
 from contextlib import closing
@@ -9,17 +9,16 @@ from rich.table import Table
 
 from pipeline.commands import Invocation, invocation
 from pipeline.commands.asking import asking
+from pipeline.operations import rebuilding
 from pipeline.operations.index import Compared, compared
+from pipeline.operations.rebuilding import Rebuilt
 from pipeline.operations.waiting import all_enrolled
 from pipeline.topology import ENROL
 
-app = typer.Typer(name="gallery", help="The index in Milvus: compare it with the tables.", no_args_is_help=True)
+app = typer.Typer(
+    name="gallery", help="The index in Milvus: compare it with the tables, or make it anew.", no_args_is_help=True
+)
 console = Console(highlight=False)
-
-
-@app.callback()
-def group() -> None:
-    """Keep `verify` a command of its own: a typer app with one command would be that command."""
 
 
 @app.command(epilog="Example: faceline gallery verify")
@@ -36,9 +35,34 @@ def verify(context: typer.Context) -> int:
     return 1 if differing else 0
 
 
+@app.command(epilog="Example: faceline gallery rebuild")
+def rebuild(context: typer.Context) -> None:
+    """Make Milvus anew from the tables while everything goes on; deleted vectors leave its files with the old one."""
+    rebuilt = asyncio.run(_rebuilt(invocation(context)))
+    table = Table("in Milvus", "templates")
+    for each in rebuilt:
+        table.add_row(each.place, str(each.templates))
+    console.print(table)
+
+
+async def _rebuilt(call: Invocation) -> list[Rebuilt]:
+    from pipeline import wiring  # it loads every engine, and --help needs none
+    from pipeline.wiring.galleries import Templates
+    from pipeline.wiring.galleries.rebuilding import MilvusRebuilding
+
+    async with asking(call) as client:
+        with (
+            closing(wiring.key_store(call.settings, call.home)) as keys,
+            closing(wiring.milvus(call.settings, call.home)) as milvus,
+            console.status("beginning") as status,
+        ):
+            opening = Templates(keys, wiring.catalogue())
+            return await rebuilding.rebuild(client, MilvusRebuilding.of(milvus), opening.enrolled, tell=status.update)
+
+
 async def _compared(call: Invocation) -> list[Compared]:
     from pipeline import wiring  # it loads every engine, and --help needs none
-    from pipeline.wiring.galleries.milvus import MilvusIndex
+    from pipeline.wiring.galleries.index import MilvusIndex
 
     deployment = call.settings.deployment()
     async with asking(call) as client:

@@ -79,6 +79,6 @@ def _identify(parts: Parts, live: LiveSet) -> Identify:
 
 
 def _enrol(parts: Parts) -> Enrol:
-    from pipeline.wiring.galleries.milvus import MilvusIndex
+    from pipeline.wiring.galleries.index import MilvusIndex
 
     return Enrol(MilvusIndex(parts.milvus(), parts.catalogue), Templates(parts.keys, parts.catalogue).enrolled)

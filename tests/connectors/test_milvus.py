@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from pymilvus import DataType, MilvusClient  # type: ignore[import-untyped]
 
-from connectors import ServiceRefused, ServiceUnavailable
+from connectors import ServiceRefused, ServiceUnavailable, vectors
 from connectors.milvus import Hit, Metric, Milvus, MilvusFault, NoSuchCollection, Row, VectorRefused
 
 pytestmark = pytest.mark.milvus
@@ -259,3 +259,43 @@ def test_a_refused_token_is_a_persons_mistake() -> None:
         assert "secret" not in str(refusal.value)
     finally:
         server.stop(None).wait()
+
+
+def test_an_alias_stands_for_one_collection_and_is_moved_only_on_purpose(store: Milvus, name: str) -> None:
+    other, alias = f"{name}_other", f"{name}_alias"
+    for each, seed in ((name, 0), (other, 1)):
+        store.ensure(each, DIMENSION, "cosine")
+        store.upsert(each, [Row(each, "g1", "p", "k", unit(1, seed=seed)[0])])
+    assert store.target(alias) is None
+    store.point(alias, name)
+    store.point(alias, other)
+    assert (store.target(alias), store.form(alias)) == (name, (DIMENSION, "cosine"))
+    assert [hit.id for hit in store.search(alias, unit(1), "g1", 5)[0]] == [name]
+    store.point(alias, other, moving=True)
+    assert [hit.id for hit in store.search(alias, unit(1), "g1", 5)[0]] == [other]
+    assert (list(store.ids(alias)), store.target(alias), alias in store.names()) == ([other], other, False)
+    store.drop(other)
+    assert store.target(alias) is None
+    with pytest.raises(NoSuchCollection):
+        store.search(alias, unit(1), "g1", 1)
+
+
+def test_a_renamed_collection_is_found_under_its_new_name_alone(store: Milvus, name: str) -> None:
+    store.ensure(f"{name}_before", DIMENSION, "cosine")
+    store.upsert(f"{name}_before", rows(unit(3)))
+    store.rename(f"{name}_before", name)
+    assert len(store.search(name, unit(1), "g1", 5)[0]) == 3
+    with pytest.raises(NoSuchCollection):
+        store.search(f"{name}_before", unit(1), "g1", 1)
+
+
+def test_who_is_admitted_is_said_in_parts(store: Milvus, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.ensure(name, DIMENSION, "cosine")
+    store.upsert(name, rows(unit(30)))
+    monkeypatch.setattr(vectors, "PERSONS_AT_ONCE", 3)
+    persons = [f"person-{n}" for n in range(0, 20, 2)]
+    (found,) = store.search(name, unit(1, seed=4), "g1", 6, persons)
+    exact = sorted(persons, key=lambda person: -float(unit(1, seed=4)[0] @ unit(30)[int(person[7:])]))
+    assert [hit.person for hit in found] == exact[:6]
+    with pytest.raises(VectorRefused):
+        store.search(name, unit(1), "g1", 1, ['p" or person != "'])

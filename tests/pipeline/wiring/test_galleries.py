@@ -29,7 +29,9 @@ from pipeline.views import LiveSet
 from pipeline.wiring import stage
 from pipeline.wiring.galleries import Templates, gallery
 from pipeline.wiring.galleries.exact import ROWS, ExactGallery
-from pipeline.wiring.galleries.milvus import AMONG_MOST, MilvusGallery, MilvusIndex, ours, place
+from pipeline.wiring.galleries.generations import Generations
+from pipeline.wiring.galleries.index import MilvusIndex
+from pipeline.wiring.galleries.milvus import AMONG_MOST, MilvusGallery, place
 from pipeline.wiring.stages import Parts
 from tests.pipeline.examples import NOON, received, template
 
@@ -124,8 +126,9 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
         return
     store = Milvus(request.getfixturevalue("milvus"))
     yield milvus_stand(store)
-    for name in ours(store.names()):
-        store.drop(name)
+    for names in Generations(store).all().values():
+        for name in names:
+            store.drop(name)
     store.close()
 
 
@@ -383,7 +386,7 @@ def test_the_index_says_what_it_holds(milvus: str) -> None:
         assert index.ids("small_of_nobody") == set()
     finally:
         for each in (where, large):
-            store.drop(place(each))
+            store.drop(f"{place(each)}__1")
         store.close()
 
 

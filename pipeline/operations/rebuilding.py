@@ -1,0 +1,131 @@
+"""Make the index anew from the tables, beside the old one, and then switch: how deleted vectors leave Milvus's files.
+
+Enrol goes on meanwhile, and writes to every generation of a place that it finds when it begins a batch. So a record
+that is appended after a generation was made reaches it by enrol; all others are in the tables by then, and are copied
+here. When readers are shown the new generation, it has everything that the old one has.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pipeline.operations.client import Client
+from pipeline.operations.faces import Vector
+from pipeline.records import Template
+
+# Longer than any search that began before the switch.
+GRACE = 12.0
+AT_ONCE = 1000
+
+
+class Rebuildable(Protocol):
+    """An index in generations; every call blocks, but `place_of`."""
+
+    def place_of(self, template: Template) -> str:
+        """Where a template lies."""
+        ...
+
+    def begin(self) -> Mapping[str, str]:
+        """Make an empty generation beside the shown one of every place, by place; drop what others left unfinished."""
+        ...
+
+    def held(self, generation: str) -> set[str]:
+        """The persistedFaceIds that lie in a generation."""
+        ...
+
+    def write(self, generation: str, entries: Sequence[tuple[Template, Vector]]) -> None: ...
+
+    def remove(self, generation: str, persisted_face_ids: Collection[str]) -> None: ...
+
+    def show(self, place: str, generation: str) -> None:
+        """Make it fast to search, and the one that readers find from now on."""
+        ...
+
+    def drop_hidden(self) -> None:
+        """Drop every generation that readers do not find."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """A place, and how many templates its new generation has."""
+
+    place: str
+    templates: int
+
+
+async def rebuild(
+    client: Client,
+    index: Rebuildable,
+    open_template: Callable[[Template], Vector | None],
+    *,
+    grace: float = GRACE,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Rebuilt]:
+    """Every place anew, in order of their names. Ended halfway, it leaves what readers find as it was."""
+    begun = await asyncio.to_thread(index.begin)
+    # From here on the tables show every record that enrol may have written to the old generation alone.
+    await client.catch_up()
+    known = _living(client, index)
+    rebuilt = []
+    for place, generation in sorted(begun.items()):
+        tell(f"building {generation}")
+        count = await _Copy(client, index, open_template, place, generation).run(known.get(place, {}))
+        await asyncio.to_thread(index.show, place, generation)
+        rebuilt.append(Rebuilt(place, count))
+    if rebuilt:
+        tell("waiting for the last searches of the old ones")
+        await asyncio.sleep(grace)
+    await asyncio.to_thread(index.drop_hidden)
+    return rebuilt
+
+
+def _living(client: Client, index: Rebuildable) -> Mapping[str, dict[str, Template]]:
+    living: dict[str, dict[str, Template]] = defaultdict(dict)
+    for template in client.tables.live.templates.values():
+        living[index.place_of(template)][template.persisted_face_id] = template
+    return living
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """Brings one generation to what the tables show."""
+
+    client: Client
+    index: Rebuildable
+    open_template: Callable[[Template], Vector | None]
+    place: str
+    generation: str
+
+    async def run(self, known: Mapping[str, Template]) -> int:
+        """Copy those of `known` that still live; how many templates the generation has then.
+
+        Enrol writes here too: a template whose deletion it has done already may be written once more by us. So it is
+        looked at until there is nothing to do.
+        """
+        closed: set[str] = set()
+        while True:
+            held = await asyncio.to_thread(self.index.held, self.generation)
+            # After the look: whatever was there lives in the tables by now, or has been deleted for good.
+            await self.client.catch_up()
+            living = _living(self.client, self.index).get(self.place, {})
+            missing = [known[face] for face in known.keys() & living.keys() - held - closed]
+            surplus = held - living.keys()
+            if not missing and not surplus:
+                return len(held)
+            for start in range(0, len(missing), AT_ONCE):
+                closed |= await asyncio.to_thread(self._write, missing[start : start + AT_ONCE])
+            if surplus:
+                await asyncio.to_thread(self.index.remove, self.generation, surplus)
+
+    def _write(self, templates: Sequence[Template]) -> set[str]:
+        """Write those that open; the ids of the others, whose keys are destroyed."""
+        opened = [(template, self.open_template(template)) for template in templates]
+        entries = [(each, vector) for each, vector in opened if vector is not None and np.isfinite(vector).all()]
+        if entries:
+            self.index.write(self.generation, entries)
+        return {each.persisted_face_id for each in templates} - {each.persisted_face_id for each, _ in entries}

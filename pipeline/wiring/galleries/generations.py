@@ -1,0 +1,44 @@
+"""Which Milvus collections hold a gallery: its generations, of which readers are shown one.
+
+A place such as `small_retail` is an alias; the collection behind it is `small_retail__1`, or another number. A rebuild
+makes the next one beside it. Enrol writes to every generation there is; so when the alias moves, nothing is missing.
+"""
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from connectors.milvus import Milvus
+from pipeline.records import DIRECTORY
+
+GENERATION = re.compile(r"((?:small|large|" + DIRECTORY + r")_.+)__(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """The generations of every place, as Milvus lists them at each call; every call blocks."""
+
+    milvus: Milvus
+
+    def all(self) -> Mapping[str, list[str]]:
+        """The collections of each place, the oldest first. An operator's Milvus may hold others, which are left out."""
+        found: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        for name in self.milvus.names():
+            if (match := GENERATION.fullmatch(name)) is not None:
+                found[match[1]].append((int(match[2]), name))
+        return {place: [name for _, name in sorted(names)] for place, names in sorted(found.items())}
+
+    def of(self, place: str) -> list[str]:
+        """The collections of one place, the oldest first."""
+        return list(self.all().get(place, ()))
+
+    def shown(self, place: str) -> str | None:
+        """The collection that readers find at a place; None where there is none yet."""
+        return self.milvus.target(place)
+
+    def next(self, place: str) -> str:
+        """The name of a generation that is newer than all of this place, and that no dropped one has had."""
+        newest = max((int(name.rpartition("__")[2]) for name in self.of(place)), default=0)
+        return f"{place}__{max(newest + 1, time.time_ns() // 1_000_000)}"
