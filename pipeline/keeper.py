@@ -1,8 +1,8 @@
 """The shell of stages whose state is a replay and whose outputs are the last word: aiokafka, with transactions.
 
 One transactional producer per input partition. On assignment, in this order: InitProducerId, which fences every
-earlier owner; replay of what the map says, to an end offset that is read afterwards; then the committed offset.
-Outputs and offsets go in one transaction. Any exception ends the process before the transaction commits.
+earlier owner; replay of the tables and of what the map says, to end offsets that are read afterwards; then the
+committed offset. Outputs and offsets go in one transaction. Any exception ends the process before it commits.
 """
 
 import asyncio
@@ -156,6 +156,9 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
     async def _own(self, partition: int) -> None:
         producer = kafka.producer(self._access, transactional_id=f"{self._group}-{partition}")
         await producer.start()
+        if self._tables is not None:
+            # Its end is read after the fence: else a deletion that a former owner answered for could be missed here.
+            await self._tables.catch_up()
         state = await self._desk.restored(partition)
         here = TopicPartition(self._name, partition)
         committed = await self._consumer.committed(here)
