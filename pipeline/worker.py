@@ -7,45 +7,32 @@ exception end the process before the acknowledgement.
 """
 
 import asyncio
-import logging
-import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import faust
 from faust.tables import TableManager
+from faust.transport.drivers.aiokafka import Consumer
 from faust.types import TP
 
-from connectors import ServiceUnavailable, kafka
+from connectors import kafka
 from connectors.kafka import KafkaAccess
-from connectors.kafka_admin import KafkaAdmin
 from connectors.kafka_headers import read_any_header_name
 from connectors.kafka_leaving import leaves_at_stop
 from pipeline.codec import receive
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
 from pipeline.shell.outbox import KeyShredder, Outbox
-from pipeline.shell.standstill import Standstill
 from pipeline.stages.contract import Stage
-
-log = logging.getLogger(__name__)
 
 # `within` is a tick of Faust's that costs half of itself in latency.
 WITHIN_S = 0.005
 # Small buffers stall Faust up to tenfold; these many messages are held in memory at most.
 BUFFER = {"frames": 512}
 BUFFER_OTHERS = 4096
-# Faust commits twice a second.
-LOOK_S = 2.0
-STANDSTILL_S = 10.0
-
-
-class StandstillError(ServiceUnavailable):
-    """Faust commits no more what is finished; no record is to blame, and a new life goes on."""
 
 
 class _NoTables(TableManager):
@@ -54,6 +41,29 @@ class _NoTables(TableManager):
     async def sleep(self, n: object) -> None:
         """Wait for nothing: Faust leaves its tables a second to register before it joins the group."""
         await asyncio.sleep(0)
+
+
+class _Consumer(Consumer):
+    """Commits what the shell has finished, in place of what Faust works out from acknowledgements.
+
+    Faust counts the record behind each transaction's marker twice and passes only one such place per commit; and it
+    can lose an acknowledgement at a rebalance, after which it commits nothing more.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.finished: dict[TP, int] = {}
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return iter(self.finished if topics is None else [tp for tp in self.finished if {tp, tp.topic} & topics])
+
+    def _new_offset(self, tp: TP) -> int | None:
+        self._acked.pop(tp, None)
+        self._acked_index.pop(tp, None)
+        return self.finished.get(tp)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Remember none: a gap is behind us when the record after it is finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +102,6 @@ class Worker:
         self._shredder = shredder
         self._meter = meter
         self._states: dict[int, Any] = {}
-        self._finished: dict[int, int] = {}
         self._topic = desk.stage.node.input
         self._name = desk.deployment.name(self._topic)
         self._failure: asyncio.Future[None] | None = None
@@ -105,21 +114,16 @@ class Worker:
         await self._producer.start()
         self._app.in_worker = True
         await self._app.start()
-        watch = asyncio.create_task(self._watch_commits())
         ends = [
             asyncio.create_task(self._app.wait_until_stopped()),
             asyncio.create_task(stop.wait()),
             self._failure,
-            watch,
         ]
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if self._failure.done():
             self._failure.result()
         if self._app.crash_reason is not None:
             raise self._app.crash_reason
-        if watch.done():
-            watch.result()
-        watch.cancel()
         leaves_at_stop(self._app.consumer._thread._consumer)
         await self._app.stop()
         await self._producer.stop()
@@ -149,6 +153,7 @@ class Worker:
             stream_buffer_maxsize=BUFFER.get(self._topic.name, BUFFER_OTHERS),
             broker_max_poll_records=64 if self._topic.name in BUFFER else 500,
         )
+        app.transport.Consumer = _Consumer
         source = app.topic(
             self._name,
             key_type=bytes,
@@ -164,6 +169,7 @@ class Worker:
     async def _revoked(self, *_: Any, **__: Any) -> None:
         # All of them: a rebalance takes every partition back before it gives any, and a batch in work keeps the old.
         self._states = {}
+        self._app.consumer.finished.clear()
 
     async def _agent(self, stream: Any) -> None:
         try:
@@ -199,7 +205,7 @@ class Worker:
             states[partition] = portion.state
             while waiting and waiting[0].message.offset < portion.next_offset:
                 waiting.popleft().ack()
-            self._finished[partition] = portion.next_offset
+            self._app.consumer.finished[TP(self._name, partition)] = portion.next_offset
             if portion.outbox.dead_letters:
                 # It may have cost three lives, which nobody pays twice. A commit that finds another one under way
                 # does no more than wait for it.
@@ -207,21 +213,6 @@ class Worker:
         end = self._app.consumer.highwater(TP(self._name, partition)) if self._is_ours(partition) else None
         if end is not None:
             self._meter.lags(partition, end - events[-1].message.offset - 1)
-
-    async def _watch_commits(self) -> None:
-        standstill, group = Standstill(), self._desk.deployment.group(self._desk.stage.node)
-        with closing(KafkaAdmin(self._access)) as admin:
-            while True:
-                await asyncio.sleep(LOOK_S)
-                try:
-                    committed = await asyncio.to_thread(admin.committed, group, self._name)
-                except ServiceUnavailable:
-                    standstill.forget()
-                    continue
-                ours = {partition: offset for partition, offset in self._finished.items() if self._is_ours(partition)}
-                if standstill.seconds(ours, committed, time.monotonic()) > STANDSTILL_S:
-                    log.warning("finished offsets %s, but only %s get committed: beginning a new life", ours, committed)
-                    raise StandstillError
 
     async def _publish(self, box: Outbox) -> None:
         if box.kids or box.expired_at:

@@ -117,6 +117,18 @@ class Stand:
         finally:
             await producer.stop()
 
+    async def feed_in_transactions(self, names: Sequence[str], partition: int) -> None:
+        """Publish a face for each name in a transaction of its own, whose marker follows it."""
+        producer = kafka.producer(self.cluster.access, transactional_id=f"{self.group}-fed")
+        await producer.start()
+        try:
+            for number, name in enumerate(names):
+                wire = encode(FACES, Put(name, face(name, number)))
+                async with producer.transaction():
+                    await self._send(producer, partition, wire.key, wire.value, list(wire.headers))
+        finally:
+            await producer.stop()
+
     async def feed_until(self, enough: asyncio.Event) -> list[str]:
         """Publish some 500 faces a second, until it is enough; returns their names."""
         names: list[str] = []
