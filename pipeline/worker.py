@@ -153,7 +153,8 @@ class Worker:
             stream_buffer_maxsize=BUFFER.get(self._topic.name, BUFFER_OTHERS),
             broker_max_poll_records=64 if self._topic.name in BUFFER else 500,
         )
-        app.transport.Consumer = _Consumer
+        # Each transport is one app's own.
+        app.transport.Consumer = _Consumer  # type: ignore[misc]
         source = app.topic(
             self._name,
             key_type=bytes,
