@@ -1,5 +1,6 @@
 """Looks at everything a deployment needs and says, one line each, whether it is well, and if not, what cures it."""
 
+import asyncio
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from models import ModelError
 from pipeline import topics, wiring
 from pipeline.api import keys
 from pipeline.api.listening import address, certificate, listener
+from pipeline.erasing.bounds import MILVUS, Bound, told
 from pipeline.home import Home, HomeError
 from pipeline.settings import API, FILE, Camera, Settings, SettingsError
 
@@ -128,6 +130,22 @@ def _topics(home: Home, settings: Settings) -> str:
     return "as the map says"
 
 
+def _erasure(home: Home, settings: Settings) -> str:
+    from pipeline.wiring.erasing import all_bounds  # here, as all that loads a client of Kafka
+
+    _needs(home, settings.kafka.bootstrap, "Kafka")
+    found = asyncio.run(all_bounds(wiring.kafka_access(settings, home), settings.deployment()))
+    # Milvus's files have no bound before somebody rebuilds the index: that is told, and is nobody's mistake.
+    void = [bound.why for bound in found if bound.seconds is None and bound.store != MILVUS]
+    if void:
+        raise ServiceRefused("; ".join(void))
+    return f"what is deleted is gone from {', '.join(f'{each.store} {_after(each)}' for each in found)}"
+
+
+def _after(bound: Bound) -> str:
+    return f"at no promised time ({bound.why})" if bound.seconds is None else f"after {told(bound.seconds)}"
+
+
 def _milvus(home: Home, settings: Settings) -> str:
     running = _needs(home, settings.milvus.uri, "Milvus")
     wiring.milvus(settings, home).names()
@@ -187,10 +205,11 @@ LOOKS: Mapping[str, Look] = {
     "keys": _keys,
     "kafka": _kafka,
     "topics": _topics,
+    "erasure": _erasure,
     "milvus": _milvus,
     "models": _models,
     "provider": _provider,
     "api": _api,
 }
 # What rests on another thing would only repeat what is wrong with that.
-NEEDS: Mapping[str, str] = {"topics": "kafka"}
+NEEDS: Mapping[str, str] = {"topics": "kafka", "erasure": "kafka"}

@@ -1,6 +1,7 @@
 """The doctor: what is well, what is wrong, what is not running, and the cure in each line."""
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pipeline import doctor, topics
 from pipeline.doctor import Finding, examine
 from pipeline.home import Home
 from pipeline.settings import Settings, parse
-from pipeline.topology import TOPICS
+from pipeline.topology import FRAMES, TOPICS
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def test_what_is_not_running_is_not_wrong(home: Home, tmp_path: Path) -> None:
         "keys": "ok",
         "kafka": "idle",
         "topics": "idle",
+        "erasure": "idle",
         "milvus": "idle",
         "models": "wrong",
         "provider": "idle",
@@ -113,16 +115,33 @@ def test_a_full_disk_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.broker
 def test_kafka_and_topics_as_they_are(home: Home, broker: EmbeddedBroker) -> None:
     settings = parse({"kafka": {"bootstrap": broker.bootstrap, "prefix": f"doctor{os.getpid()}-"}}, home.path)
-    looks = {name: doctor.LOOKS[name] for name in ("kafka", "topics")}
-    kafka, missing = examine(home, settings, looks)
+    looks = {name: doctor.LOOKS[name] for name in ("kafka", "topics", "erasure")}
+    kafka, missing, unpromised = examine(home, settings, looks)
     assert kafka == Finding("kafka", "ok", f"answers at {broker.bootstrap}")
     assert missing.state == "wrong"
     assert "faces is missing" in missing.text
     assert missing.text.endswith("repair with: faceline topics apply")
+    assert unpromised.state == "wrong"
+    assert "persons is missing: create it with faceline topics apply" in unpromised.text
 
     admin, deployment = KafkaAdmin(KafkaAccess(broker.bootstrap)), settings.deployment()
     topics.apply(admin, deployment)
     try:
-        assert list(examine(home, settings, looks))[1] == Finding("topics", "ok", "as the map says")
+        _, found, promised = examine(home, settings, looks)
+        assert found == Finding("topics", "ok", "as the map says")
+        assert promised.state == "ok"
+        assert "gone from frames after 2 min 6 s" in promised.text
+        assert "templates after 10 min 3" in promised.text
+        assert "Milvus at no promised time" in promised.text
+
+        admin.alter(deployment.name(FRAMES), {"retention.ms": "-1"})
+        weakened = promised
+        deadline = time.monotonic() + 10  # a changed setting is acknowledged before every answer knows it
+        while weakened.state == "ok" and time.monotonic() < deadline:
+            weakened = list(examine(home, settings, looks))[2]
+        assert (weakened.state, weakened.mistake) == ("wrong", True)
+        assert weakened.text == (
+            f"{deployment.name(FRAMES)}: retention.ms is -1, so nothing is promised: repair with faceline topics apply"
+        )
     finally:
         admin.delete_topics(deployment.name(topic) for topic in TOPICS)

@@ -1,0 +1,241 @@
+"""How long after a deletion its last byte may stay, store by store: what the settings in force promise, and no more.
+
+The arithmetic is Kafka's own. Every time counts while the broker runs; a broker that is down cleans nothing, and one
+that is killed again within `log.initial.task.delay.ms` (30 s) of every start deletes nothing either. One pass of the
+cleaner is taken to be enough: so it is while the records that came since the last one have fewer than
+`log.cleaner.dedupe.buffer.size` / 27 keys.
+
+From the tombstone T0 on, a compacted value leaves in five steps:
+  1. its segment rolls with the first record appended min(segment.ms, max.compaction.lag.ms) after the segment's first,
+     which the eraser's nudge brings at the latest;
+  2. the cleaner may take it when max.compaction.lag.ms is over, no transaction that began before T0 is still open, and
+     min.compaction.lag.ms has passed;
+  3. the cleaner wakes (log.cleaner.backoff.ms);
+  4. it works through the other partitions and through this one, at CLEANER_BYTES_PER_S;
+  5. the old segment is unlinked (file.delete.delay.ms).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from pipeline.topology import (
+    COLLECTIONS,
+    COMMANDS,
+    FACES,
+    FRAMES,
+    IDENTIFICATIONS,
+    MEMBERSHIPS,
+    OPERATIONS,
+    PERSONS,
+    TEMPLATES,
+    Deployment,
+    Topic,
+)
+
+NUDGE_S = 30.0  # the longest the eraser waits, after a segment may roll, before it appends the record that rolls it
+CLEANER_BYTES_PER_S = 50e6  # a cleaner reads and writes 50 to 100 MB/s on one core
+UNLIMITED_MS = (1 << 63) - 1
+# Topics that hold somebody's data, or name somebody.
+PERSONAL = (FRAMES, FACES, IDENTIFICATIONS, COMMANDS, COLLECTIONS, PERSONS, TEMPLATES, MEMBERSHIPS, OPERATIONS)
+# Topics whose partitions the eraser nudges after a deletion. In the others a partition may fall silent, and its last
+# segment then waits for retention.
+NUDGED = frozenset({IDENTIFICATIONS.name, COLLECTIONS.name, PERSONS.name, TEMPLATES.name, MEMBERSHIPS.name})
+KEY_STORE, MILVUS = "key store", "Milvus"
+
+Configuration = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """Settings as Kafka reports them, names and values in its own spelling.
+
+    `topics` by name on the cluster, `brokers` by id; `compacted_bytes` is the size of all compacted partitions of the
+    broker that has most; `out_of_sync` are topics with a replica that has fallen behind or is down.
+    """
+
+    topics: Mapping[str, Configuration]
+    brokers: Mapping[int, Configuration]
+    compacted_bytes: int
+    out_of_sync: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """When the bytes have left a store, in seconds from the deletion; None where nothing is promised.
+
+    `why` is the sum, or the setting that makes it impossible, its value and the cure. `tombstone` is when the deleted
+    record's key, a random id, has left as well, given that its partition gets another record after that time.
+    """
+
+    store: str
+    seconds: float | None
+    why: str
+    tombstone: float | None = None
+
+
+class _Unbounded(Exception):
+    """A setting makes every bound impossible: the text names it, its value and the cure."""
+
+
+def of_topics(deployment: Deployment, in_force: InForce, topics: Iterable[Topic] = PERSONAL) -> list[Bound]:
+    """The bound of each topic, in order; counted from the tombstone, in `frames` and `commands` from the append."""
+    return [_of_topic(deployment, in_force, topic) for topic in topics]
+
+
+def of_keys(lease: float) -> Bound:
+    """Of a destroyed data key: durable at once, forgotten by other processes when their lease of `lease` s ends."""
+    return Bound(KEY_STORE, lease, f"overwritten at once; unwrapped keys are leased for {lease:g} s")
+
+
+def of_milvus(rebuilt_every: float | None) -> Bound:
+    """Of a template's vector, where the index is made anew, and the old one dropped, every `rebuilt_every` seconds."""
+    if rebuilt_every is None:
+        return Bound(
+            MILVUS, None, "a deleted vector stays in its files until the next rebuild: run faceline gallery rebuild"
+        )
+    return Bound(MILVUS, rebuilt_every, f"the index is made anew every {told(rebuilt_every)}, and the old one dropped")
+
+
+def told(seconds: float | None) -> str:
+    """A time as a person says it, rounded up to a second, from an hour on to a minute: "5 min 32 s"."""
+    if seconds is None:
+        return "no bound"
+    grain = 1 if seconds < 3_600 else 60
+    left, words = grain * ceil(seconds / grain), []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if left >= size:
+            words.append(f"{left // size} {unit}")
+            left %= size
+    return " ".join(words) or "0 s"
+
+
+def _of_topic(deployment: Deployment, in_force: InForce, topic: Topic) -> Bound:
+    try:
+        return _Arithmetic(topic, deployment.name(topic), in_force).bound()
+    except _Unbounded as reason:
+        return Bound(topic.name, None, str(reason))
+
+
+@dataclass(frozen=True, slots=True)
+class _Arithmetic:
+    """The sums for one topic. All times within are milliseconds, as Kafka's."""
+
+    topic: Topic
+    name: str
+    in_force: InForce
+
+    def bound(self) -> Bound:
+        if self.name not in self.in_force.topics:
+            raise _Unbounded(f"the topic {self.name} is missing: create it with faceline topics apply")
+        self._require("cleanup.policy", lambda policy: _policies(policy) == _policies(self.topic.cleanup))
+        # A producer's own clock could keep a segment from rolling, and a record from growing old.
+        self._require("message.timestamp.type", lambda kind: kind == "LogAppendTime")
+        self._require("remote.storage.enable", lambda kept: kept != "true", "false")
+        if self.name in self.in_force.out_of_sync:
+            raise _Unbounded(f"a replica of {self.name} is away and keeps what it has: bring its broker back")
+        if self.topic.cleanup == "delete":
+            return self._aged()
+        return self._compacted() if self.topic.name in NUDGED else self._compacted_or_aged()
+
+    def _aged(self) -> Bound:
+        """A segment leaves as a whole, when its newest record is old enough; the one being written, too."""
+        roll, keep = self._topic_ms("segment.ms"), self._retention()
+        check, unlink = self._broker_ms("log.retention.check.interval.ms"), self._topic_ms("file.delete.delay.ms")
+        why = f"segment {_s(roll)} + retention {_s(keep)} + check {_s(check)} + unlink {_s(unlink)}"
+        return Bound(self.topic.name, (roll + keep + check + unlink) / 1000, why)
+
+    def _compacted(self) -> Bound:
+        ready, how = self._ready(NUDGE_S * 1000)
+        cleaned, passes = self._cleaned()
+        return self._summed(ready + cleaned, f"{how} + {passes}")
+
+    def _compacted_or_aged(self) -> Bound:
+        """Where nobody nudges, the next record rolls the segment; if none comes, retention takes all there is."""
+        keep = self._retention()
+        ready, how = self._ready(0)
+        cleaned, passes = self._cleaned()
+        return self._summed(keep + ready + cleaned, f"retention {_s(keep)} + {how} + {passes}")
+
+    def _summed(self, value: float, why: str) -> Bound:
+        kept = self._topic_ms("delete.retention.ms")
+        return Bound(self.topic.name, value / 1000, why, (2 * value + kept) / 1000)
+
+    def _ready(self, nudge: float) -> tuple[float, str]:
+        """From the tombstone until the cleaner may take its segment."""
+        lag = self._topic_ms("max.compaction.lag.ms")
+        if lag >= UNLIMITED_MS:
+            raise self._wrong("max.compaction.lag.ms", str(self.topic.segment_ms))
+        roll, young = min(self._topic_ms("segment.ms"), lag), self._topic_ms("min.compaction.lag.ms")
+        transaction = self._broker_ms("transaction.max.timeout.ms") + self._broker_ms(
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms"
+        )
+        waits = {
+            f"segment {_s(roll)}" + (f" + nudge {_s(nudge)}" if nudge else ""): roll + nudge,
+            f"lag {_s(lag)}": lag,
+            f"segment {_s(roll)} + min.compaction.lag.ms {_s(young)}": roll + young,
+            f"open transaction {_s(transaction)}": transaction,
+        }
+        how = max(waits, key=lambda wait: waits[wait])
+        return waits[how], how
+
+    def _cleaned(self) -> tuple[float, str]:
+        """From then until the old segment is unlinked."""
+        for broker, settings in self.in_force.brokers.items():
+            if settings.get("log.cleaner.enable", "true") != "true":
+                raise _Unbounded(f"broker {broker}: log.cleaner.enable is false, nothing is compacted: set it to true")
+        backoff, unlink = self._broker_ms("log.cleaner.backoff.ms"), self._topic_ms("file.delete.delay.ms")
+        throttle = min(self._broker_numbers("log.cleaner.io.max.bytes.per.second", default=CLEANER_BYTES_PER_S))
+        size = self.in_force.compacted_bytes
+        work = 1000 * size / min(throttle, CLEANER_BYTES_PER_S)
+        why = f"backoff {_s(backoff)} + cleaning {size / 1e6:.0f} MB {_s(work)} + unlink {_s(unlink)}"
+        return backoff + work + unlink, why
+
+    def _retention(self) -> float:
+        keep = self._topic_ms("retention.ms")
+        if keep < 0:
+            raise self._wrong("retention.ms", str(self.topic.retention_ms))
+        return keep
+
+    def _require(self, setting: str, holds: Callable[[str], bool], default: str | None = None) -> None:
+        value = self._setting(setting, default)
+        if not holds(value):
+            raise self._wrong(setting, self.topic.settings().get(setting, default or ""))
+
+    def _wrong(self, setting: str, wanted: str) -> _Unbounded:
+        present = self.in_force.topics[self.name].get(setting)
+        cure = "repair with faceline topics apply" if setting in self.topic.settings() else f"set it to {wanted}"
+        return _Unbounded(f"{self.name}: {setting} is {present}, so nothing is promised: {cure}")
+
+    def _setting(self, setting: str, default: str | None = None) -> str:
+        value = self.in_force.topics[self.name].get(setting, default)
+        if value is None:
+            raise _Unbounded(f"{self.name}: Kafka does not tell {setting}: let us describe the topic's configuration")
+        return value
+
+    def _topic_ms(self, setting: str) -> float:
+        return _number(setting, self._setting(setting))
+
+    def _broker_ms(self, setting: str) -> float:
+        return max(self._broker_numbers(setting))
+
+    def _broker_numbers(self, setting: str, default: float | None = None) -> list[float]:
+        values = [settings.get(setting) for settings in self.in_force.brokers.values()]
+        if not values or (default is None and None in values):
+            raise _Unbounded(f"Kafka does not tell its brokers' {setting}: let us describe their configuration")
+        return [default if value is None and default is not None else _number(setting, value or "") for value in values]
+
+
+def _policies(policy: str) -> set[str]:
+    return {word.strip() for word in policy.split(",")}
+
+
+def _number(setting: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise _Unbounded(f"{setting} is {value!r}, which is no number") from None
+
+
+def _s(milliseconds: float) -> str:
+    return f"{milliseconds / 1000:g} s" if milliseconds < 1000 else told(milliseconds / 1000)
