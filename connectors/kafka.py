@@ -29,6 +29,14 @@ QUIET_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Library:
+    """Whose clients are made: aiokafka's, or those of a simulation that takes the same options."""
+
+    producer: Callable[..., Any] = AIOKafkaProducer
+    consumer: Callable[..., Any] = AIOKafkaConsumer
+
+
+@dataclass(frozen=True, slots=True)
 class KafkaAccess:
     """Where Kafka is and who we are there; the same for aiokafka and for librdkafka.
 
@@ -44,6 +52,7 @@ class KafkaAccess:
     ca_file: Path | None = None
     certificate_file: Path | None = None
     key_file: Path | None = None
+    library: Library = field(default=Library(), repr=False)
 
     def __post_init__(self) -> None:
         if self.uses_sasl and not (self.sasl_mechanism and self.username and self.password):
@@ -136,7 +145,7 @@ def producer(access: KafkaAccess, *, transactional_id: str | None = None) -> AIO
         # Brokers answer the first send of a transaction with "try again" now and then: 100 ms each by default.
         "retry_backoff_ms": 5,
     }
-    return AIOKafkaProducer(
+    return access.library.producer(
         **access.aiokafka(),
         acks="all",
         enable_idempotence=True,
@@ -164,7 +173,7 @@ def consumer(
     `max_wait_ms` bounds how long the broker may sit on an empty fetch, `max_records` one `getmany`.
     """
     read_any_header_name()
-    return AIOKafkaConsumer(
+    return access.library.consumer(
         **access.aiokafka(),
         group_id=group,
         group_instance_id=instance,
