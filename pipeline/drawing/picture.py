@@ -31,6 +31,7 @@ PLACES: dict[str, tuple[int, int]] = {
     "templates": (636, 466),
     "memberships": (636, 542),
     "operations": (636, 618),
+    "audit": (1044, 618),
     "enrol": (836, 466),
     "ledger": (1044, 390),
     "gaps": (1044, 466),

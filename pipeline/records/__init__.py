@@ -4,6 +4,15 @@ Times are timezone-aware UTC datetimes, lengths are pixels of the frame, similar
 (`models/catalogue.toml`). Everything biometric, every image and every name is a `Sealed`.
 """
 
+from pipeline.records.audit import (
+    AuditEntry,
+    AuditEvent,
+    Bound,
+    Passed,
+    Receipt,
+    Span,
+    Verified,
+)
 from pipeline.records.base import (
     Box,
     FrameId,
@@ -64,6 +73,9 @@ __all__ = [
     "AddFace",
     "AddPerson",
     "AnyCommand",
+    "AuditEntry",
+    "AuditEvent",
+    "Bound",
     "Box",
     "ChangeMembers",
     "Collection",
@@ -85,17 +97,21 @@ __all__ = [
     "Ledger",
     "Membership",
     "Operation",
+    "Passed",
     "Person",
+    "Receipt",
     "Recognition",
     "RecognitionModel",
     "Record",
     "Sealed",
     "Shot",
+    "Span",
     "Template",
     "TrainCollection",
     "Training",
     "UpdateCollection",
     "UpdateFace",
     "UpdatePerson",
+    "Verified",
     "Watch",
 ]

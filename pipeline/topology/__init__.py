@@ -23,6 +23,7 @@ from pipeline.topology.stages import (
     Shell,
 )
 from pipeline.topology.topics import (
+    AUDIT,
     COLLECTIONS,
     COMMANDS,
     DAY,
@@ -49,6 +50,7 @@ from pipeline.topology.topics import (
 )
 
 __all__ = [
+    "AUDIT",
     "CAPTURE",
     "CLIENT",
     "COLLECTIONS",

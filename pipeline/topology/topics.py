@@ -116,6 +116,16 @@ OPERATIONS = Topic(
     "the outcome of every command",
     retention_ms=48 * HOUR,
 )
+AUDIT = Topic(
+    "audit",
+    "erasureId",
+    records.AuditEntry,
+    "delete",
+    "table",
+    "receipts of erasures, signed and chained",
+    retention_ms=400 * DAY,
+    segment_ms=HOUR,
+)
 COMMANDS = Topic(
     "commands",
     "collection kind/id",
@@ -165,6 +175,7 @@ TOPICS: tuple[Topic, ...] = (
     TEMPLATES,
     MEMBERSHIPS,
     OPERATIONS,
+    AUDIT,
     LEDGER,
     GAPS,
     DEAD_LETTERS,

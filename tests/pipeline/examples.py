@@ -1,11 +1,12 @@
 """One plausible record of each kind, so that a test says only what matters to it."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pipeline.changes import Change
 from pipeline.codec import Received
 from pipeline.records import (
+    Bound,
     Box,
     Collection,
     CollectionKind,
@@ -13,11 +14,15 @@ from pipeline.records import (
     Frame,
     FrameId,
     GalleryKind,
+    Passed,
     Person,
+    Receipt,
     Recognition,
     Sealed,
     Shot,
+    Span,
     Template,
+    Verified,
     Watch,
 )
 from pipeline.topology import Topic
@@ -112,3 +117,35 @@ def template(
         quality=0.9,
         created=NOON,
     )
+
+
+def receipt(erasure: str = "e0", *, kind: Literal["face", "person", "collection"] = "person") -> Receipt:
+    """A person with three templates was erased; one identify partition passed, and one was fenced."""
+    return Receipt(
+        erasure=erasure,
+        principal="operator/jane",
+        kind=kind,
+        subject="p0",
+        requested=NOON,
+        effective=NOON + seconds(0.25),
+        counts={"persons": 1, "templates": 3},
+        keys=("0f" * 16,),
+        tombstones=(
+            Span(topic="persons", partition=0, first=41, last=41, count=1),
+            Span(topic="templates", partition=0, first=17, last=19, count=3),
+        ),
+        passed=(
+            Passed(partition=0, positions={"persons/0": 42, "templates/0": 17}, at=NOON + seconds(0.1)),
+            Passed(partition=1, positions={"persons/0": 42}, at=NOON + seconds(0.2), fenced=True),
+        ),
+        bounds=(
+            Bound(store="kafka", seconds=396.0, why="segments roll after 300 s"),
+            Bound(store="backups", why="not Faceline's"),
+        ),
+    )
+
+
+def clean(erasure: str = "e0", *, store: str = "kafka", after: float = 380.5) -> Verified:
+    at = NOON + seconds(0.25 + after)
+    how = "no record under a destroyed key is left in any segment file"
+    return Verified(erasure=erasure, store=store, at=at, clean=True, seconds=after, how=how)

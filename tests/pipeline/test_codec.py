@@ -73,8 +73,12 @@ def strategy(kind: msgspec.inspect.Type, outward: bool) -> st.SearchStrategy[Any
             return st.lists(strategy(item, outward), max_size=3).map(tuple)
         case msgspec.inspect.LiteralType(values=values):
             return st.sampled_from(values)
-        case msgspec.inspect.IntType(ge=int(least)):
-            return st.integers(least, (1 << 63) - 1)
+        case msgspec.inspect.IntType(ge=int(least), le=most):
+            return st.integers(least, (1 << 63) - 1 if most is None else int(most))
+        case msgspec.inspect.BytesType(min_length=int(least), max_length=most):
+            return st.binary(min_size=least, max_size=most)
+        case msgspec.inspect.DictType(key_type=key, value_type=value):
+            return st.dictionaries(strategy(key, outward), strategy(value, outward), max_size=3)
         case msgspec.inspect.FloatType():
             return st.floats(allow_nan=False, allow_infinity=not outward)
         case _:
