@@ -16,7 +16,7 @@ from typing import Any
 
 from connectors import ServiceRefused, ServiceUnavailable
 from connectors.key_rows import SCHEMA
-from connectors.root_key import sync_folder
+from connectors.secret_file import sync_folder
 
 BUSY_SECONDS = 10.0
 SETTINGS = ("secure_delete=ON", "journal_mode=DELETE", "synchronous=EXTRA")

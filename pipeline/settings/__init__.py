@@ -16,6 +16,7 @@ from pipeline.settings.api import API, Api
 from pipeline.settings.camera import Camera
 from pipeline.settings.keys import Keys
 from pipeline.settings.mistakes import SettingsError, mistakes
+from pipeline.settings.receipts import Receipts
 from pipeline.settings.tables import FILE, Clock, Detect, Identify, Kafka, Logs, Metrics, Milvus, Models, Table
 from pipeline.topology import STAGES, Deployment, Scale
 
@@ -33,6 +34,7 @@ __all__ = [
     "Metrics",
     "Milvus",
     "Models",
+    "Receipts",
     "Settings",
     "SettingsError",
     "load",
@@ -46,6 +48,7 @@ class Settings(Table):
     kafka: Kafka = Kafka()
     milvus: Milvus = Milvus()
     keys: Keys = Keys()
+    receipts: Receipts = Receipts()
     models: Models = Models()
     detect: Detect = Detect()
     identify: Identify = Identify()

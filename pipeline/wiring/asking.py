@@ -3,8 +3,8 @@
 import asyncio
 import getpass
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -148,15 +148,26 @@ def operator() -> str:
     return f"operator/{getpass.getuser()}"
 
 
-def _check_topics(access: KafkaAccess, deployment: Deployment) -> None:
-    """A consumer would wait for ever for a topic that nobody has made."""
+def check_topics(access: KafkaAccess, deployment: Deployment, topics: Iterable[Topic]) -> None:
+    """ServiceRefused where one is missing: a consumer would wait for ever for a topic that nobody has made."""
     with closing(KafkaAdmin(access)) as admin:
-        missing = {deployment.name(topic) for topic in (COMMANDS, *FOLLOWED)} - admin.topics()
+        missing = {deployment.name(topic) for topic in topics} - admin.topics()
     if missing:
         raise ServiceRefused(
             f"Kafka at {access.bootstrap} has no topic {', '.join(sorted(missing))}; "
             "create it with: faceline topics apply"
         )
+
+
+@contextmanager
+def answering(access: KafkaAccess) -> Iterator[None]:
+    """ServiceUnavailable where Kafka is not there."""
+    try:
+        yield
+    except KafkaConnectionError:
+        raise ServiceUnavailable(
+            f"Kafka at {access.bootstrap} does not answer: start it with `faceline up`, or correct the settings"
+        ) from None
 
 
 @asynccontextmanager
@@ -172,14 +183,14 @@ async def client(
 
     ServiceUnavailable when Kafka does not answer, ServiceRefused when it has not all the topics.
     """
-    await asyncio.to_thread(_check_topics, access, deployment)
+    await asyncio.to_thread(check_topics, access, deployment, (COMMANDS, *FOLLOWED))
     producer = kafka.producer(access)
     asker, tables = Asker(producer, deployment, timeout=patience), Tables()
     ends = kafka.consumer(access, committed=False)
     async with AsyncExitStack() as opened:
         opened.push_async_callback(producer.stop)
         opened.push_async_callback(ends.stop)
-        try:
+        with answering(access):
             await producer.start()
             await ends.start()
             view = await opened.enter_async_context(
@@ -187,10 +198,6 @@ async def client(
                     asker, tables, lambda topics, hear: Follower(reader(access), deployment, topics, hear, ends=ends)
                 )
             )
-        except KafkaConnectionError:
-            raise ServiceUnavailable(
-                f"Kafka at {access.bootstrap} does not answer: start it with `faceline up`, or correct the settings"
-            ) from None
         yield Client(
             principal=principal,
             asker=asker,

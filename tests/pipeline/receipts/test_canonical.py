@@ -89,7 +89,7 @@ def test_whoever_collects_the_parts_in_another_order_tells_it_alike() -> None:
     }
     spelt = set()
     for seed in range(20):
-        chance = random.Random(seed)  # noqa: S311 - no secret
+        chance = random.Random(seed)
         shuffled = {name: tuple(chance.sample(each, len(each))) for name, each in parts.items()}
         counts = dict(chance.sample(list(plain.counts.items()), 2))
         spelt.add(canonical(signed([msgspec.structs.replace(plain, counts=counts, **shuffled)])[0]))
