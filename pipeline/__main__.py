@@ -21,6 +21,7 @@ from pipeline.commands import (
     models,
     people,
     processes,
+    receipts,
     topics,
     watch,
 )
@@ -39,6 +40,7 @@ APPS = (
     index.app,
     keys.app,
     keystore.app,
+    receipts.app,
     watch.app,
     topics.app,
     checks.app,

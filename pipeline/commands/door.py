@@ -13,6 +13,7 @@ from models import ModelError
 from pipeline.commands import Invocation
 from pipeline.home import VARIABLE, Home, HomeError, default_home
 from pipeline.operations import Refused, Unanswered
+from pipeline.receipts import Unproven
 from pipeline.settings import SettingsError
 
 FAILED = 1
@@ -45,7 +46,7 @@ def entered(app: typer.Typer, arguments: Sequence[str]) -> int:
         return _told(f"{message}; see: faceline --help", MISTAKEN)
     except (SettingsError, HomeError, ServiceRefused, ModelError, Refused) as error:
         return _told(error, MISTAKEN)
-    except (ServiceUnavailable, Unanswered) as error:
+    except (ServiceUnavailable, Unanswered, Unproven) as error:
         return _told(error, FAILED)
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -1,5 +1,8 @@
 """What the README tells a person to type is typed here, in a home of its own, and has to work."""
 
+import asyncio
+import base64
+import hashlib
 import json
 import os
 import re
@@ -13,13 +16,26 @@ from pathlib import Path
 
 import cv2
 import pytest
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from connectors.broker import EmbeddedBroker
 from connectors.footage import make_clip, portraits, story
+from connectors.kafka import KafkaAccess
+from pipeline.home import Home
+from pipeline.settings import Settings
+from pipeline.wiring.receipts import signer
+from tests.pipeline.conftest import fresh_cluster
+from tests.pipeline.examples import clean, receipt
+from tests.pipeline.receipts.on_kafka import put
+from tests.pipeline.receipts.signing import signed
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.M | re.S)
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", README, re.M | re.S)
+FOR_AUDITORS = next(block for block in BLOCKS if "faceline receipt" in block)
 FOR_REAL = next(block for block in BLOCKS if "faceline init" in block)
 CAMERA = '\n[[camera]]\nname = "door"\nfile = "clip.mp4"\nloop = true\n'
 PATIENCE = 120.0
@@ -119,6 +135,39 @@ def endpoint(folder: Path) -> str:
         if address:
             return str(address)
     raise TimeoutError("the API did not say where it is")
+
+
+@pytest.mark.broker
+def test_every_line_for_auditors_works(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    cluster = fresh_cluster(KafkaAccess(broker.bootstrap))
+    (erasure,) = re.findall(r"^faceline receipt show (\S+)", FOR_AUDITORS, re.M)
+    home = Home(tmp_path / "home")
+    home.prepare()
+    at = f'[kafka]\nbootstrap = "{cluster.access.bootstrap}"\nprefix = "{cluster.deployment.prefix}"\n'
+    (home.path / "faceline.toml").write_text(at)
+    entries = signed([receipt("earlier"), receipt(erasure), clean(erasure)], signer=signer(Settings(), home))
+    asyncio.run(put(cluster, *entries))
+    for line in FOR_AUDITORS.splitlines():
+        done = run(tmp_path, f"sh -c {shlex.quote(line)}")
+        assert (done.returncode, done.stderr) == (0, ""), line
+        if " list" in line or " verify" in line:
+            assert erasure in done.stdout
+    changed = tmp_path / "receipt.json"
+    changed.write_bytes(changed.read_bytes().replace(b"operator", b"0perator", 1))
+    done = run(tmp_path, next(line for line in FOR_AUDITORS.splitlines() if " verify" in line))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "receipt.json: entry 1 of chain 0 is not what was signed: its signature does not fit\n"
+
+
+def test_it_tells_how_to_check_a_receipt_without_this_program() -> None:
+    """As the README says it, with the libraries alone."""
+    golden = ROOT / "tests" / "pipeline" / "golden"
+    key = load_pem_public_key((golden / "receipt-public.pem").read_bytes())
+    assert isinstance(key, Ed25519PublicKey)
+    der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    for entry in json.loads((golden / "receipt.json").read_bytes())["entries"]:
+        key.verify(base64.b64decode(entry.pop("signature")), rfc8785.dumps(entry))
+        assert entry["signer"] == hashlib.sha256(der).hexdigest()[:32]
 
 
 def test_the_settings_it_shows_are_accepted() -> None:
