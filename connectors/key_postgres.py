@@ -22,6 +22,8 @@ from connectors.key_rows import SCHEMA, TABLES
 WAIT_SECONDS = 10
 # One change at a time in the whole fleet, as in a file: two processes that both found no row would both insert one.
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended('faceline keys ' || current_schema(), 0))"
+# Of a session, so that it ends with its connection, however its process ends.
+ONE_FOR = "SELECT pg_try_advisory_lock(hashtextextended('faceline ' || %(purpose)s || current_schema(), 1))"
 # `on` waits for the disk, and for the standby servers that the operator made synchronous.
 SESSION = f"SET synchronous_commit = on; SET lock_timeout = '{WAIT_SECONDS}s'; SET statement_timeout = '60s'"
 OPTIONS = {
@@ -70,6 +72,16 @@ class PostgresKeys:
             connection.execute(ONE_AT_A_TIME)
             yield
 
+    @contextmanager
+    def alone(self, purpose: str) -> Iterator[None]:
+        with self._connected():
+            holding = self._another()
+        with holding:
+            found = holding.execute(ONE_FOR, {"purpose": purpose}).fetchone()
+            if found is None or not found[0]:
+                raise ServiceRefused(f"another process is at work ({purpose}): let that one end")
+            yield
+
     def remove(self) -> None:
         with self.changing():
             for table in TABLES:
@@ -83,18 +95,22 @@ class PostgresKeys:
                 with suppress(psycopg.Error):
                     connection.close()
 
+    def _another(self) -> psycopg.Connection[tuple[Any, ...]]:
+        connection: psycopg.Connection[tuple[Any, ...]] = psycopg.connect(
+            self._uri,
+            password=self._password,
+            autocommit=True,
+            **OPTIONS,  # type: ignore[arg-type]
+        )
+        connection.execute(SESSION)
+        return connection
+
     @contextmanager
     def _connected(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
         with self._threads:
             try:
                 if self._connection is None:
-                    self._connection = psycopg.connect(
-                        self._uri,
-                        password=self._password,
-                        autocommit=True,
-                        **OPTIONS,  # type: ignore[arg-type]
-                    )
-                    self._connection.execute(SESSION)
+                    self._connection = self._another()
                 yield self._connection
             except (errors.LockNotAvailable, errors.QueryCanceled):
                 reason = f"the key store {self.name} was held by another process for {WAIT_SECONDS} s"

@@ -101,6 +101,12 @@ class KeyDatabase(Protocol):
     def changing(self) -> AbstractContextManager[None]:
         """A transaction around the statements within; one at a time, in all processes."""
 
+    def alone(self, purpose: str) -> AbstractContextManager[None]:
+        """Hold what only one process at a time may hold; ServiceRefused while another does. It ends with the process.
+
+        The block may be entered in one thread and left in another.
+        """
+
     def remove(self) -> None:
         """Close, and remove what was made."""
 
@@ -116,6 +122,7 @@ class KeyRows:
         self.name = database.name
         self.close = database.close
         self.remove = database.remove
+        self.alone = database.alone
 
     def roots(self) -> list[RootRow]:
         """Every root key there ever was, oldest first."""
@@ -165,14 +172,19 @@ class KeyRows:
     def get_or_add(self, row: KeyRow) -> KeyRow | None:
         """The row of this name, which is the given one if there was none in any process; None as `add` says False."""
         with self._database.changing():
-            named = f"SELECT {COLUMNS} FROM faceline_keys WHERE name = :name"  # noqa: S608
-            for found in self._database.ask(named, {"name": row.name}):
-                kid, kind, name, expires, destroyed, root, wrapped = found
-                return KeyRow(kid, kind, name, expires, destroyed, root, bytes(wrapped))
+            if row.name is not None and (found := self.of_name(row.name)) is not None:
+                return found
             if row.root != self._current():
                 return None
             self._database.ask(INSERT, row._asdict())
         return row
+
+    def of_name(self, name: str) -> KeyRow | None:
+        """The row of this name."""
+        named = f"SELECT {COLUMNS} FROM faceline_keys WHERE name = :name"  # noqa: S608
+        for kid, kind, name_, expires, destroyed, root, wrapped in self._database.ask(named, {"name": name}):
+            return KeyRow(kid, kind, name_, expires, destroyed, root, bytes(wrapped))
+        return None
 
     def wrapped(self, kid: str) -> Rewrapped | None:
         """The wrapped key (60 bytes) and its root key's version; None when it was destroyed or is unknown."""

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from connectors import ServiceRefused, ServiceUnavailable
 from connectors.key_rows import SCHEMA
 from connectors.secret_file import sync_folder
@@ -70,10 +72,26 @@ class SqliteKeys:
                     self._database.execute("ROLLBACK")
                 raise
 
+    @contextmanager
+    def alone(self, purpose: str) -> Iterator[None]:
+        # Not in the database: a transaction would keep everybody else waiting.
+        lock = FileLock(self._path.with_name(f"{purpose}.lock"), mode=0o600, thread_local=False)
+        with self._explained():
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                raise ServiceRefused(f"another process is at work ({purpose}): let that one end") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
     def remove(self) -> None:
         self.close()
         for leftover in (self._path, self._path.with_name(f"{self._path.name}-journal")):
             leftover.unlink(missing_ok=True)
+        for lock in self._path.parent.glob("*.lock"):
+            lock.unlink(missing_ok=True)
         sync_folder(self._path.parent)
 
     def close(self) -> None:

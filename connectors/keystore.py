@@ -12,12 +12,16 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from cachetools import LRUCache, TLRUCache
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from connectors import root_keys
 from connectors.key_provider import KeyProvider
@@ -38,6 +42,14 @@ class KeyDestroyed(Exception):
 
 class SealBroken(Exception):
     """A ciphertext that was altered, or moved to another record: it opens under no associated data but its own."""
+
+
+class _Lease(NamedTuple):
+    """An unwrapped key, and until when (of the monotonic clock) it may be used without asking again."""
+
+    key: bytes
+    cipher: AESGCM
+    until: float
 
 
 def wall_clock() -> datetime:
@@ -65,10 +77,8 @@ class KeyStore:
         self._provider = provider
         self._now = now
         self._timer = timer
-        self._leases: TLRUCache[str, tuple[AESGCM, float]] = TLRUCache(
-            CACHED_KEYS, lambda _kid, lease, _now: lease[1], timer
-        )
-        self._names: LRUCache[str, tuple[str, datetime]] = LRUCache(CACHED_KEYS)
+        self._leases: TLRUCache[str, _Lease] = TLRUCache(CACHED_KEYS, lambda _kid, lease, _now: lease.until, timer)
+        self._names: LRUCache[str, tuple[str, datetime | None]] = LRUCache(CACHED_KEYS)
         self._cached = threading.Lock()
         self._changing = threading.Lock()
         try:
@@ -90,25 +100,39 @@ class KeyStore:
             row = self._drawn(owner_kind, None, expires)
         return row.kid
 
-    def named(self, name: str, expires: datetime) -> str:
+    def named(self, name: str, expires: datetime | None) -> str:
         """The id of the key of this name, made at the first call in any process; later calls do not move `expires`.
 
         Raises KeyDestroyed when `expires` has passed or the key was destroyed: a name never gets a second key.
         """
-        with self._cached:
-            known = self._names.get(name)
-        if (known[1] if known else expires) <= self._now():
+        known = self._remembered(name)
+        if known is not None:
+            return known
+        if expires is not None and expires <= self._now():
             raise KeyDestroyed("the time of this named key has passed")
-        if known:
-            return known[0]
         with self._changing:
             while (row := self._rows.get_or_add(self._drawn("named", name, expires))) is None:
                 self._roots.newest(afresh=True)
-            if row.destroyed is not None:
-                raise KeyDestroyed("this named key was destroyed")
-            with self._cached:
-                self._names[name] = (row.kid, datetime.fromtimestamp(row.expires or 0.0, UTC))
-        return row.kid
+            return self._living(row)
+
+    def known(self, name: str) -> str:
+        """The id of the key of this name, which nobody makes here; KeyDestroyed where there is none, or none lives."""
+        known = self._remembered(name)
+        if known is not None:
+            return known
+        with self._changing:
+            row = self._rows.of_name(name)
+            if row is None:
+                raise KeyDestroyed("no key has this name")
+            return self._living(row)
+
+    def derive(self, kid: str, purpose: bytes, length: int = 32) -> bytes:
+        """`length` (1 to 8160) bytes of this key for one purpose, the same in every process; or KeyDestroyed.
+
+        HKDF-Expand with SHA-256 (RFC 5869, 3.3: a key that is random needs no extraction). Whoever keeps what it
+        derived asks again before each use, so that its end is the key's, within `LEASE`.
+        """
+        return HKDFExpand(SHA256(), length, purpose).derive(self._lease(kid).key)
 
     def seal(self, kid: str, plaintext: bytes, associated: bytes) -> tuple[bytes, bytes]:
         """Nonce (12 random bytes) and ciphertext with tag (plaintext + 16 bytes), AES-256-GCM; or KeyDestroyed.
@@ -116,13 +140,13 @@ class KeyStore:
         A key may seal 2^32 times (NIST SP 800-38D, 8.3): keep a key per person, bucket or window, never one for all.
         """
         nonce = os.urandom(NONCE_BYTES)
-        return nonce, self._key(kid).encrypt(nonce, plaintext, associated)
+        return nonce, self._lease(kid).cipher.encrypt(nonce, plaintext, associated)
 
     def open(self, kid: str, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
         """The plaintext. Raises KeyDestroyed, or SealBroken when a bit or the associated data differ."""
-        key = self._key(kid)
+        cipher = self._lease(kid).cipher
         try:
-            return key.decrypt(nonce, ciphertext, associated)
+            return cipher.decrypt(nonce, ciphertext, associated)
         except (InvalidTag, ValueError):
             raise SealBroken("a sealed value does not open: altered, or moved to another record") from None
 
@@ -148,6 +172,13 @@ class KeyStore:
         """Whether the key exists now, asked from the rows, not from a lease."""
         return self._rows.wrapped(kid) is not None
 
+    def alone(self, purpose: str) -> AbstractContextManager[None]:
+        """Be the only process of the deployment at this work; ServiceRefused while another is. A killed one is not.
+
+        `purpose` is a word of letters that says what the work is.
+        """
+        return self._rows.alone(purpose)
+
     def count(self) -> KeyCount:
         """How many keys live, and how many ids are kept as destroyed."""
         return self._rows.count()
@@ -171,26 +202,42 @@ class KeyStore:
         wrapped = root.wrap(kid, AESGCM.generate_key(bit_length=KEY_BYTES * 8))
         return KeyRow(kid, kind, name, None if expires is None else expires.timestamp(), None, root.version, wrapped)
 
-    def _key(self, kid: str) -> AESGCM:
+    def _remembered(self, name: str) -> str | None:
+        with self._cached:
+            kid, expires = self._names.get(name, (None, None))
+        if expires is not None and expires <= self._now():
+            raise KeyDestroyed("the time of this named key has passed")
+        return kid
+
+    def _living(self, row: KeyRow) -> str:
+        expires = None if row.expires is None else datetime.fromtimestamp(row.expires, UTC)
+        if row.destroyed is not None or (expires is not None and expires <= self._now()):
+            raise KeyDestroyed("this named key was destroyed, or its time has passed")
+        with self._cached:
+            self._names[row.name or ""] = (row.kid, expires)
+        return row.kid
+
+    def _lease(self, kid: str) -> _Lease:
         with self._cached:
             lease = self._leases.get(kid)
-        if lease:
-            return lease[0]
+        if lease is not None:
+            return lease
         # Under the lock of `destroy`: a key read before a destruction must not enter the cache after it.
         with self._changing:
             # The lease counts from before the question: the answer may be old when it comes.
             until = self._timer() + LEASE
             key = self._unwrapped(kid)
+            lease = _Lease(key, AESGCM(key), until)
             with self._cached:
-                self._leases[kid] = (key, until)
-        return key
+                self._leases[kid] = lease
+        return lease
 
-    def _unwrapped(self, kid: str, *, again: bool = True) -> AESGCM:
+    def _unwrapped(self, kid: str, *, again: bool = True) -> bytes:
         found = self._rows.wrapped(kid)
         if found is None:
             raise KeyDestroyed("this key was destroyed")
         try:
-            return AESGCM(self._roots.version(found.root).unwrap(kid, found.wrapped))
+            return self._roots.version(found.root).unwrap(kid, found.wrapped)
         except RootDestroyed:
             # A rotation may have taken the key along between the two questions.
             if not again:

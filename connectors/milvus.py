@@ -180,6 +180,13 @@ class Milvus:
         answer = self._ask(lambda client: client.query(name, timeout=self._timeout, **request), name)
         return int(answer[0]["count(*)"])
 
+    def holds(self, name: str, ids: Sequence[str]) -> bool:
+        """Whether a search could find a row of one of these ids."""
+        words = [check_identifier(word) for word in ids]
+        request: dict[str, Any] = {"output_fields": ["id"], "timeout": self._timeout, "consistency_level": "Strong"}
+        parts = _parts(words, ROWS_AT_ONCE)
+        return any(self._ask(lambda client, part=part: client.get(name, part, **request), name) for part in parts)  # type: ignore[misc]
+
     def ids(self, name: str) -> Iterator[str]:
         """The ids of all rows, in no order, read in batches as the caller goes."""
         request: dict[str, Any] = {"output_fields": ["id"], "consistency_level": "Strong", "timeout": self._timeout}

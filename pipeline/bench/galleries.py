@@ -15,6 +15,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from connectors.keystore import KeyStore
 from connectors.milvus import Milvus
 from connectors.milvus_server import EmbeddedMilvus
 from models.catalogue import load_catalogue
@@ -27,6 +28,7 @@ from pipeline.wiring.galleries.exact import ExactGallery
 from pipeline.wiring.galleries.generations import Generations
 from pipeline.wiring.galleries.index import MilvusIndex
 from pipeline.wiring.galleries.milvus import MilvusGallery, place
+from pipeline.wiring.galleries.rotation import Rotations
 
 NAME = "galleries"
 PACK = "retail"
@@ -86,6 +88,7 @@ async def run(bench: Bench, *, templates: int = 20_000, server: Callable[[], Mil
     kept, probes = await asyncio.to_thread(_drawn, templates)
     where = Searched("largepersongroup", str(uuid.uuid4()), PACK)
     exact = _exact(where, kept)
+    rotations = Rotations(KeyStore.create(bench.folder / "keys"))
     lite = EmbeddedMilvus(bench.folder / "galleries")
     stores = {"FLAT on Milvus Lite": Milvus(await lite.start())}
     try:
@@ -94,8 +97,8 @@ async def run(bench: Bench, *, templates: int = 20_000, server: Callable[[], Mil
         named: dict[str, Gallery] = {"exact, in memory": exact}
         for name, store in stores.items():
             bench.tell(f"filling {name}")
-            await asyncio.to_thread(_filled, store, where, kept)
-            named[name] = MilvusGallery(store)
+            await asyncio.to_thread(_filled, store, rotations, where, kept)
+            named[name] = MilvusGallery(store, rotations)
         bench.tell("searching")
         return await asyncio.to_thread(_compared, named, where, kept, probes, SERVER in stores)
     finally:
@@ -104,6 +107,7 @@ async def run(bench: Bench, *, templates: int = 20_000, server: Callable[[], Mil
                 for name in Generations(store).of(place(where)):
                     store.drop(name)
         await lite.stop()
+        rotations.keys.close()
 
 
 def _drawn(count: int) -> tuple[Vectors, Vectors]:
@@ -147,8 +151,8 @@ def _exact(where: Searched, kept: Vectors) -> ExactGallery:
     return gallery
 
 
-def _filled(store: Milvus, where: Searched, kept: Vectors) -> None:
-    index = MilvusIndex(store, load_catalogue())
+def _filled(store: Milvus, rotations: Rotations, where: Searched, kept: Vectors) -> None:
+    index = MilvusIndex(store, load_catalogue(), rotations)
     entries = [Entry(_template(where, number), vector) for number, vector in enumerate(kept)]
     for start in range(0, len(entries), ROWS_AT_ONCE):
         index.upsert(entries[start : start + ROWS_AT_ONCE])

@@ -6,10 +6,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline import wiring
 from pipeline.bench.deployment import Deployed
-from pipeline.galleries import Searched
+from pipeline.galleries import Candidate, Searched
 from pipeline.operations import Refused, collections, persons
 from pipeline.operations.client import Client
 from pipeline.operations.photos import Choice, Portrait, portrait
@@ -17,7 +18,8 @@ from pipeline.operations.waiting import enrolled
 from pipeline.records import Box, Collection, Recognition
 from pipeline.topology import ENROL
 from pipeline.wiring.asking import ModelPortraitist
-from pipeline.wiring.galleries.milvus import place
+from pipeline.wiring.galleries.milvus import MilvusGallery
+from pipeline.wiring.galleries.rotation import Rotations
 
 FACES_EACH = 10
 AT_ONCE = 16
@@ -97,27 +99,36 @@ def _accepted(models: ModelPortraitist, files: Sequence[Path]) -> tuple[Path, Po
 @contextmanager
 def index(deployment: Deployed, collection: Collection) -> Iterator[Callable[[Portrait], bool]]:
     """A function that says whether a search of the index finds this very template; it blocks."""
-    name = _place(deployment, collection)
-    with closing(wiring.milvus(deployment.settings, deployment.home)) as milvus:
+    with _searched(deployment, collection) as search:
 
         def finds(wanted: Portrait) -> bool:
-            hits = milvus.search(name, wanted.template[None], collection.uid, 1)
-            return any(hit.similarity > SAME for hit in hits[0])
+            return _same(search(wanted.template[None])[0])
 
         yield finds
 
 
 def unfound(deployment: Deployed, collection: Collection, portraits: Sequence[Portrait]) -> int:
     """How many of these templates a search of the index does not find; it blocks."""
-    name = _place(deployment, collection)
     missing = 0
-    with closing(wiring.milvus(deployment.settings, deployment.home)) as milvus:
+    with _searched(deployment, collection) as search:
         for start in range(0, len(portraits), SEARCHED_AT_ONCE):
-            probes = np.stack([portrait.template for portrait in portraits[start : start + SEARCHED_AT_ONCE]])
-            found = milvus.search(name, probes, collection.uid, 1)
-            missing += sum(not any(hit.similarity > SAME for hit in hits) for hits in found)
+            found = search(np.stack([each.template for each in portraits[start : start + SEARCHED_AT_ONCE]]))
+            missing += sum(not _same(candidates) for candidates in found)
     return missing
 
 
-def _place(deployment: Deployed, collection: Collection) -> str:
-    return place(Searched(collection.kind, collection.uid, deployment.settings.models.pack))
+@contextmanager
+def _searched(
+    deployment: Deployed, collection: Collection
+) -> Iterator[Callable[[NDArray[np.float32]], list[list[Candidate]]]]:
+    where = Searched(collection.kind, collection.uid, deployment.settings.models.pack)
+    with (
+        closing(wiring.milvus(deployment.settings, deployment.home)) as milvus,
+        closing(wiring.key_store(deployment.settings, deployment.home)) as keys,
+    ):
+        gallery = MilvusGallery(milvus, Rotations(keys))
+        yield lambda probes: gallery.search(where, probes, 1)
+
+
+def _same(candidates: Sequence[Candidate]) -> bool:
+    return any(each.similarity > SAME for each in candidates)

@@ -49,6 +49,7 @@ async def _rebuilt(call: Invocation) -> list[Rebuilt]:
     from pipeline import wiring  # it loads every engine, and --help needs none
     from pipeline.wiring.galleries import Templates
     from pipeline.wiring.galleries.rebuilding import MilvusRebuilding
+    from pipeline.wiring.galleries.rotation import Rotations
 
     async with asking(call) as client:
         with (
@@ -56,17 +57,17 @@ async def _rebuilt(call: Invocation) -> list[Rebuilt]:
             closing(wiring.milvus(call.settings, call.home)) as milvus,
             console.status("beginning") as status,
         ):
-            opening = Templates(keys, wiring.catalogue())
-            return await rebuilding.rebuild(client, MilvusRebuilding.of(milvus), opening.enrolled, tell=status.update)
+            opening, index = Templates(keys, wiring.catalogue()), MilvusRebuilding.of(milvus, Rotations(keys))
+            return await rebuilding.rebuild(client, index, opening.enrolled, tell=status.update)
 
 
 async def _compared(call: Invocation) -> list[Compared]:
     from pipeline import wiring  # it loads every engine, and --help needs none
-    from pipeline.wiring.galleries.index import MilvusIndex
+    from pipeline.wiring.galleries.contents import MilvusContents
 
     deployment = call.settings.deployment()
     async with asking(call) as client:
         with closing(wiring.admin(call.settings, call.home)) as admin:
             await all_enrolled(client, admin, deployment.group(ENROL), deployment)
         with closing(wiring.milvus(call.settings, call.home)) as milvus:
-            return await compared(client, MilvusIndex(milvus, wiring.catalogue()))
+            return await compared(client, MilvusContents(milvus))

@@ -32,7 +32,7 @@ class Enrolled(Entry, frozen=True, kw_only=True, rename="camel"):
     model_pack: str
     quality: float
     user_data: str | None = None
-    also: str = "the search index, until then as well"
+    also: str = "the search index, under a secret rotation, until then as well"
 
 
 class Passage(Entry, frozen=True, kw_only=True, rename="camel"):

@@ -8,7 +8,9 @@ here. When readers are shown the new generation, it has everything that the old 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -17,7 +19,7 @@ from pipeline.operations.client import Client
 from pipeline.operations.faces import Vector
 from pipeline.records import Template
 
-# Longer than any search that began before the switch.
+# Longer than any search that began before the switch, and than a reader takes to notice it.
 GRACE = 12.0
 AT_ONCE = 1000
 
@@ -29,8 +31,19 @@ class Rebuildable(Protocol):
         """Where a template lies."""
         ...
 
-    def begin(self) -> Mapping[str, str]:
-        """Make an empty generation beside the shown one of every place, by place; drop what others left unfinished."""
+    def alone(self) -> AbstractContextManager[None]:
+        """Held while a rebuild is at work, in the whole deployment; refused to a second one."""
+        ...
+
+    def due(self, made_before: datetime) -> list[str]:
+        """The places whose shown generation was made by then, and keeps vectors that were deleted."""
+        ...
+
+    def begin(self, among: Collection[str] | None = None) -> Mapping[str, str]:
+        """Make an empty generation beside the shown one of every place, or of these, by place.
+
+        What others left unfinished is dropped first.
+        """
         ...
 
     def held(self, generation: str) -> set[str]:
@@ -39,7 +52,9 @@ class Rebuildable(Protocol):
 
     def write(self, generation: str, entries: Sequence[tuple[Template, Vector]]) -> None: ...
 
-    def remove(self, generation: str, persisted_face_ids: Collection[str]) -> None: ...
+    def remove(self, generation: str, persisted_face_ids: Collection[str]) -> None:
+        """Take them out again; what is left of them in the files makes the next rebuild due."""
+        ...
 
     def show(self, place: str, generation: str) -> None:
         """Make it fast to search, and the one that readers find from now on."""
@@ -63,11 +78,29 @@ async def rebuild(
     index: Rebuildable,
     open_template: Callable[[Template], Vector | None],
     *,
+    made_before: datetime | None = None,
     grace: float = GRACE,
     tell: Callable[[str], None] = lambda _: None,
 ) -> list[Rebuilt]:
-    """Every place anew, in order of their names. Ended halfway, it leaves what readers find as it was."""
-    begun = await asyncio.to_thread(index.begin)
+    """Every place anew, in order of their names; with `made_before`, those that are due.
+
+    Ended halfway, it leaves what readers find as it was. ServiceRefused while another one is at work.
+    """
+    with ExitStack() as held:
+        await asyncio.to_thread(lambda: held.enter_context(index.alone()))
+        among = None if made_before is None else await asyncio.to_thread(index.due, made_before)
+        return await _rebuilt(client, index, open_template, among, grace, tell)
+
+
+async def _rebuilt(
+    client: Client,
+    index: Rebuildable,
+    open_template: Callable[[Template], Vector | None],
+    among: Collection[str] | None,
+    grace: float,
+    tell: Callable[[str], None],
+) -> list[Rebuilt]:
+    begun = await asyncio.to_thread(index.begin, among)
     # From here on the tables show every record that enrol may have written to the old generation alone.
     await client.catch_up()
     known = _living(client, index)

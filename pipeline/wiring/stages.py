@@ -80,5 +80,7 @@ def _identify(parts: Parts, live: LiveSet) -> Identify:
 
 def _enrol(parts: Parts) -> Enrol:
     from pipeline.wiring.galleries.index import MilvusIndex
+    from pipeline.wiring.galleries.rotation import Rotations
 
-    return Enrol(MilvusIndex(parts.milvus(), parts.catalogue), Templates(parts.keys, parts.catalogue).enrolled)
+    index = MilvusIndex(parts.milvus(), parts.catalogue, Rotations(parts.keys))
+    return Enrol(index, Templates(parts.keys, parts.catalogue).enrolled)

@@ -5,6 +5,7 @@ Each of them for a file and for a PostgreSQL server.
 
 from __future__ import annotations
 
+import hmac
 import os
 import signal
 import threading
@@ -274,3 +275,74 @@ def test_a_cached_key_costs_microseconds(lasting: KeyStore) -> None:
     for _ in range(1000):
         lasting.seal(lasting.named("window", due), TEMPLATE, b"")
     assert (time.perf_counter() - started) / 1000 < 0.001
+
+
+def test_what_is_derived_is_the_same_everywhere_and_ends_with_its_key(
+    store: KeyStore, another: KeyStore, clock: Clock
+) -> None:
+    kid = store.new("gallery")
+    derived = store.derive(kid, b"rotation")
+    assert (len(derived), len(store.derive(kid, b"rotation", 99))) == (32, 99)
+    assert another.derive(kid, b"rotation") == derived
+    others = {store.derive(kid, b"another purpose"), store.derive(store.new("gallery"), b"rotation")}
+    assert derived not in others
+    store.destroy([kid])
+    with pytest.raises(KeyDestroyed):
+        store.derive(kid, b"rotation")
+    clock.seconds = LEASE - 0.1
+    assert another.derive(kid, b"rotation") == derived
+    clock.seconds = LEASE
+    with pytest.raises(KeyDestroyed):
+        another.derive(kid, b"rotation")
+
+
+def test_what_is_derived_is_hkdf(store: KeyStore, place: Place) -> None:
+    """By the definition of HKDF-Expand, from the key as it is wrapped."""
+    kid = store.new("gallery")
+    ((wrapped,),) = place.query(f"SELECT wrapped FROM faceline_keys WHERE kid = '{kid}'")
+    key = store._roots.newest().unwrap(kid, bytes(wrapped))
+    assert store.derive(kid, b"rotation") == hmac.digest(key, b"rotation\x01", "sha256")
+
+
+def test_a_name_may_be_looked_up_without_making_its_key(store: KeyStore, another: KeyStore, clock: Clock) -> None:
+    with pytest.raises(KeyDestroyed):
+        store.known("window")
+    kid = another.named("window", NOON + timedelta(seconds=30))
+    lasting = another.named("gallery", None)
+    assert (store.known("window"), store.known("gallery"), store.known("gallery")) == (kid, lasting, lasting)
+    clock.seconds = timedelta(days=3650).total_seconds()
+    assert store.destroy_expired(clock.now()) == 1
+    with pytest.raises(KeyDestroyed):
+        store.known("window")
+    assert store.named("gallery", None) == lasting
+    store.destroy([lasting])
+    with pytest.raises(KeyDestroyed):
+        store.known("gallery")
+    with pytest.raises(KeyDestroyed):
+        store.named("gallery", None)
+
+
+def test_one_process_at_a_time_is_at_a_work_and_a_killed_one_is_not(store: KeyStore, place: Place) -> None:
+    code = "import time\nwith opened().alone('rebuild'):\n    print('in', flush=True); time.sleep(60)"
+    with process(place, code) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "in"
+        try:
+            with pytest.raises(ServiceRefused, match=r"another process is at work \(rebuild\)"), store.alone("rebuild"):
+                pytest.fail("two are in")
+            with store.alone("something"):
+                pass
+        finally:
+            os.kill(other.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            with store.alone("rebuild"), pytest.raises(ServiceRefused), store.alone("rebuild"):
+                pytest.fail("it is in twice")
+            break
+        except ServiceRefused:
+            # A server learns of a killed client a moment later.
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    with store.alone("rebuild"):
+        pass

@@ -299,3 +299,22 @@ def test_who_is_admitted_is_said_in_parts(store: Milvus, name: str, monkeypatch:
     assert [hit.person for hit in found] == exact[:6]
     with pytest.raises(VectorRefused):
         store.search(name, unit(1), "g1", 1, ['p" or person != "'])
+
+
+def test_it_says_whether_any_of_these_rows_is_there(store: Milvus, name: str) -> None:
+    store.ensure(name, DIMENSION, "cosine")
+    assert not store.holds(name, ["g1-0"])
+    store.upsert(name, rows(unit(5)))
+    for flushed in (False, True):
+        if flushed:
+            store.flush(name)
+        assert store.holds(name, ["g1-0"])
+        assert store.holds(name, ["nobody", "g1-4"])
+        assert not store.holds(name, ["nobody"])
+        assert not store.holds(name, [])
+    store.delete(name, ["g1-0"])
+    assert not store.holds(name, ["g1-0"])
+    with pytest.raises(VectorRefused):
+        store.holds(name, ['" or true'])
+    with pytest.raises(NoSuchCollection):
+        store.holds("gallery_of_nobody", ["g1-0"])

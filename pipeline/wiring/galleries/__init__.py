@@ -35,8 +35,9 @@ def gallery(
     match engine:
         case "milvus":
             from pipeline.wiring.galleries.milvus import MilvusGallery
+            from pipeline.wiring.galleries.rotation import Rotations
 
-            return MilvusGallery(milvus(), patience)
+            return MilvusGallery(milvus(), Rotations(templates.keys), patience)
         case "exact":
             from pipeline.wiring.galleries.exact import ExactGallery
 

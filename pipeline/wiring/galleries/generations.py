@@ -2,6 +2,9 @@
 
 A place such as `small_retail` is an alias; the collection behind it is `small_retail__1`, or another number. A rebuild
 makes the next one beside it. Enrol writes to every generation there is; so when the alias moves, nothing is missing.
+
+A generation that vectors were deleted from is called worn: on Milvus Lite its files keep them. That is remembered in
+Milvus, by one more alias of it, so that any process knows it and it ends with the generation.
 """
 
 import re
@@ -9,10 +12,12 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from connectors.milvus import Milvus
 from pipeline.records import DIRECTORY
 
+WORN = "worn_"
 GENERATION = re.compile(r"((?:small|large|" + DIRECTORY + r")_.+)__(\d+)")
 
 
@@ -38,7 +43,25 @@ class Generations:
         """The collection that readers find at a place; None where there is none yet."""
         return self.milvus.target(place)
 
+    def worn(self, generation: str) -> None:
+        """Remember that vectors are deleted from it: to be said before they are."""
+        self.milvus.point(WORN + generation, generation)
+
+    def due(self, made_before: datetime) -> list[str]:
+        """The places whose shown generation was made by then, and is worn."""
+        shown = {there: self.shown(there) for there in self.all()}
+        return [
+            there
+            for there, name in shown.items()
+            if name is not None and made(name) <= made_before and self.milvus.target(WORN + name) is not None
+        ]
+
     def next(self, place: str) -> str:
         """The name of a generation that is newer than all of this place, and that no dropped one has had."""
         newest = max((int(name.rpartition("__")[2]) for name in self.of(place)), default=0)
         return f"{place}__{max(newest + 1, time.time_ns() // 1_000_000)}"
+
+
+def made(generation: str) -> datetime:
+    """When it was made; of a place's first one, which has no such number, 1970."""
+    return datetime.fromtimestamp(int(generation.rpartition("__")[2]) / 1000, UTC)

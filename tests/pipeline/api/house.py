@@ -19,6 +19,7 @@ from connectors import kafka
 from connectors.footage import portraits
 from connectors.kafka import KafkaAccess
 from connectors.keystore import KeyStore
+from connectors.milvus import Milvus
 from pipeline import wiring
 from pipeline.api import keys as api_keys
 from pipeline.api.application import application
@@ -37,6 +38,7 @@ from pipeline.shell.meter import Meter
 from pipeline.topology import STAGES
 from pipeline.views import Follower, LiveSet
 from pipeline.wiring import Parts
+from pipeline.wiring.galleries.generations import Generations
 from pipeline.worker import Worker
 from tests.pipeline.conftest import fresh_cluster
 
@@ -144,9 +146,18 @@ async def house(
             models=lambda: wiring.face_models(settings),
             milvus=lambda: wiring.milvus(settings, home),
         )
+        if "enrol" in stages:
+            stack.callback(_emptied, milvus)
         for name in stages:
             await stack.enter_async_context(running(name, parts, cluster.access, home, clock))
         yield await _opened(stack, parts, cluster.access, home, clock)
+
+
+def _emptied(milvus: str) -> None:
+    """Leave no generation behind: whoever comes next to this Milvus has another key store."""
+    with closing(Milvus(milvus)) as store:
+        for name in (name for names in Generations(store).all().values() for name in names):
+            store.drop(name)
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,10 +29,12 @@ from pipeline.topology import TEMPLATES
 from pipeline.views import LiveSet
 from pipeline.wiring import stage
 from pipeline.wiring.galleries import Templates, gallery
+from pipeline.wiring.galleries.contents import MilvusContents
 from pipeline.wiring.galleries.exact import ROWS, ExactGallery
 from pipeline.wiring.galleries.generations import Generations
 from pipeline.wiring.galleries.index import MilvusIndex
 from pipeline.wiring.galleries.milvus import AMONG_MOST, MilvusGallery, place
+from pipeline.wiring.galleries.rotation import Rotations
 from pipeline.wiring.stages import Parts
 from tests.pipeline.examples import NOON, received, template
 
@@ -109,14 +112,20 @@ def exact_stand() -> Stand:
     return Stand(followed, write, vectors)
 
 
-def milvus_stand(store: Milvus) -> Stand:
+def milvus_stand(store: Milvus, rotations: Rotations) -> Stand:
     vectors: dict[str, Vectors] = {}
-    stage = Enrol(MilvusIndex(store, CATALOGUE), lambda shown: vectors.get(shown.persisted_face_id))
+    stage = Enrol(MilvusIndex(store, CATALOGUE, rotations), lambda shown: vectors.get(shown.persisted_face_id))
 
     def write(changes: Sequence[Change[Template]]) -> None:
         stage.step(None, stage.prepare([received(TEMPLATES, change, n) for n, change in enumerate(changes)]), NOON)
 
-    return Stand(MilvusGallery(store), write, vectors)
+    return Stand(MilvusGallery(store, rotations), write, vectors)
+
+
+@pytest.fixture
+def rotations(tmp_path: Path) -> Iterator[Rotations]:
+    with closing(KeyStore.create(tmp_path / "keys")) as keys:
+        yield Rotations(keys)
 
 
 @pytest.fixture(params=["exact", pytest.param("milvus", marks=pytest.mark.milvus)])
@@ -125,7 +134,7 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
         yield exact_stand()
         return
     store = Milvus(request.getfixturevalue("milvus"))
-    yield milvus_stand(store)
+    yield milvus_stand(store, request.getfixturevalue("rotations"))
     for names in Generations(store).all().values():
         for name in names:
             store.drop(name)
@@ -345,15 +354,15 @@ def test_searches_in_threads_see_whole_states_while_the_view_goes_on() -> None:
 # --- Milvus ----------------------------------------------------------------------------------------------------------
 
 
-def test_more_persons_than_milvus_is_asked_for_are_refused_with_the_cure() -> None:
+def test_more_persons_than_milvus_is_asked_for_are_refused_with_the_cure(rotations: Rotations) -> None:
     crowd = frozenset(map(str, range(AMONG_MOST + 1)))
-    asked = MilvusGallery(Milvus("http://127.0.0.1:1"))
+    asked = MilvusGallery(Milvus("http://127.0.0.1:1"), rotations)
     with pytest.raises(ScopeTooLargeError, match=r"50001 persons .* 50000 at most; .*engine = \"exact\""):
         asked.search(fresh(), drawn(1, "retail"), 1, crowd)
 
 
-def test_whoever_waits_for_an_answer_is_told_that_milvus_is_away() -> None:
-    away = MilvusGallery(Milvus("http://127.0.0.1:1", timeout=0.5), patience=0.1)
+def test_whoever_waits_for_an_answer_is_told_that_milvus_is_away(rotations: Rotations) -> None:
+    away = MilvusGallery(Milvus("http://127.0.0.1:1", timeout=0.5), rotations, patience=0.1)
     with pytest.raises(GalleryAbsentError, match=r"127\.0\.0\.1:1 does not answer"):
         away.search(fresh(), drawn(1, "retail"), 1)
 
@@ -370,9 +379,9 @@ def test_where_templates_lie_in_milvus() -> None:
 
 
 @pytest.mark.milvus
-def test_the_index_says_what_it_holds(milvus: str) -> None:
+def test_the_index_says_what_it_holds(milvus: str, rotations: Rotations) -> None:
     store = Milvus(milvus)
-    index, stand = MilvusIndex(store, CATALOGUE), milvus_stand(store)
+    index, stand = MilvusContents(store), milvus_stand(store, rotations)
     where, large = fresh(), fresh("largefacelist", "dlib")
     try:
         for each in (where, large):
@@ -391,13 +400,15 @@ def test_the_index_says_what_it_holds(milvus: str) -> None:
 
 
 @pytest.mark.milvus
-def test_a_reader_makes_nothing_and_an_operators_own_collections_are_left_alone(milvus: str) -> None:
+def test_a_reader_makes_nothing_and_an_operators_own_collections_are_left_alone(
+    milvus: str, rotations: Rotations
+) -> None:
     store = Milvus(milvus)
     store.ensure("somebody_elses", 8, "cosine")
     try:
         before = store.names()
-        MilvusGallery(store).search(fresh("largefacelist"), drawn(1, "retail"), 1)
-        MilvusIndex(store, CATALOGUE).delete(["e0"])
+        MilvusGallery(store, rotations).search(fresh("largefacelist"), drawn(1, "retail"), 1)
+        MilvusIndex(store, CATALOGUE, rotations).delete(["e0"])
         assert store.names() == before
     finally:
         store.drop("somebody_elses")
