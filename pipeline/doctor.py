@@ -18,6 +18,7 @@ from pipeline.api.listening import address, certificate, listener
 from pipeline.erasing.bounds import MILVUS, Bound, told
 from pipeline.home import Home, HomeError
 from pipeline.settings import API, FILE, Camera, Settings, SettingsError
+from pipeline.wiring import receipts
 
 State = Literal["ok", "wrong", "idle"]
 
@@ -108,6 +109,10 @@ def _home(home: Home, _: Settings) -> str:
 
 def _keys(home: Home, settings: Settings) -> str:
     return wiring.examined(settings, home)
+
+
+def _receipts(home: Home, settings: Settings) -> str:
+    return receipts.examined(settings, home)
 
 
 def _kafka(home: Home, settings: Settings) -> str:
@@ -203,6 +208,7 @@ LOOKS: Mapping[str, Look] = {
     "settings": _settings,
     "home": _home,
     "keys": _keys,
+    "receipts": _receipts,
     "kafka": _kafka,
     "topics": _topics,
     "erasure": _erasure,

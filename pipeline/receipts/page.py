@@ -6,7 +6,7 @@ from textwrap import wrap
 
 from pipeline.records import AuditEntry, Bound, Passed, Receipt, Span, Verified
 
-LABEL, TEXT = 12, 96  # columns
+LABEL, TEXT = 12, 106  # columns
 # In the order in which they matter to a person.
 COUNTED = ("persons", "templates", "memberships", "collections")
 
@@ -23,7 +23,7 @@ def page(entries: Sequence[AuditEntry], checked: str) -> str:
         ("erasure", iter((first.event.erasure,))),
         *_what(first.event),
         ("tombstones", map(_span, first.event.tombstones)),
-        ("identify", map(_passed, first.event.passed)),
+        ("identify", _all_passed(first.event)),
         ("bounds", map(_bound, first.event.bounds)),
         ("verified", (_verified(each.event) for each in entries if isinstance(each.event, Verified))),
         ("entry", iter((_place(first),))),
@@ -62,10 +62,20 @@ def _span(span: Span) -> str:
     return f"{span.topic}/{span.partition}: {span.count} at {where}"
 
 
-def _passed(passed: Passed) -> str:
-    seen = ", ".join(f"{name} before {offset}" for name, offset in sorted(passed.positions.items()))
-    how = "fenced: its owner can write no more" if passed.fenced else "watermark"
-    return f"partition {passed.partition}: {how}, {moment(passed.at)}; has read {seen or 'nothing'}"
+def _all_passed(receipt: Receipt) -> Iterator[str]:
+    concerned = {f"{span.topic}/{span.partition}" for span in receipt.tombstones}
+    for passed in receipt.passed:
+        yield _passed(passed, {name: passed.positions[name] for name in sorted(concerned & passed.positions.keys())})
+
+
+def _passed(passed: Passed, concerned: Mapping[str, int]) -> str:
+    """One partition, in one line: a fleet has many. Of what it has read, only where this erasure has tombstones."""
+    others = len(passed.positions) - len(concerned)
+    seen = [f"{name} before {offset}" for name, offset in concerned.items()]
+    seen += [f"{others} others"] if others else []
+    how = "fenced, can write no more," if passed.fenced else "watermark"
+    time = moment(passed.at).partition(" ")[2]  # the day is that of the request, or the one after
+    return f"partition {passed.partition}: {how} {time}; has read {', '.join(seen) or 'nothing'}"
 
 
 def _bound(bound: Bound) -> str:

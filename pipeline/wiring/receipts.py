@@ -29,6 +29,13 @@ def signing_key(settings: Settings, home: Home) -> SigningKey:
     return SigningKey.made(home.keys / KEY) if given is None else SigningKey(given)
 
 
+def examined(settings: Settings, home: Home) -> str:
+    """By which key receipts are signed; draws none."""
+    if settings.receipts.key_file is None and not (home.keys / KEY).exists():
+        return f"{home.keys / KEY} is drawn when the first receipt, or its public key, is asked for"
+    return f"signed by key {signer(settings, home).fingerprint}, {settings.receipts.key_file or home.keys / KEY}"
+
+
 def signer(settings: Settings, home: Home) -> Signer:
     """What signs, for a stage."""
     key = signing_key(settings, home)

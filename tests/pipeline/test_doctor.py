@@ -13,8 +13,10 @@ from connectors.kafka_admin import KafkaAdmin
 from pipeline import doctor, topics
 from pipeline.doctor import Finding, examine
 from pipeline.home import Home
+from pipeline.receipts import fingerprint
 from pipeline.settings import Settings, parse
 from pipeline.topology import FRAMES, TOPICS
+from pipeline.wiring.receipts import signing_key
 
 
 @pytest.fixture
@@ -62,6 +64,7 @@ def test_what_is_not_running_is_not_wrong(home: Home, tmp_path: Path) -> None:
         "settings": "ok",
         "home": "ok",
         "keys": "ok",
+        "receipts": "ok",
         "kafka": "idle",
         "topics": "idle",
         "erasure": "idle",
@@ -72,6 +75,20 @@ def test_what_is_not_running_is_not_wrong(home: Home, tmp_path: Path) -> None:
     }
     assert findings["kafka"].text == "Kafka is our own and not running; start it with: faceline up"
     assert findings["models"].text.endswith("get it with: faceline models pull")
+
+
+def test_the_key_that_signs_receipts_is_looked_at_and_not_drawn(home: Home) -> None:
+    looks = {"receipts": doctor.LOOKS["receipts"]}
+    (finding,) = examine(home, Settings(), looks)
+    assert finding.text.endswith("is drawn when the first receipt, or its public key, is asked for")
+    assert not (home.keys / "receipts.pem").exists()
+    key = signing_key(Settings(), home)
+    (finding,) = examine(home, Settings(), looks)
+    assert finding.text == f"signed by key {fingerprint(key.public)}, {home.keys}/receipts.pem"
+    (home.keys / "receipts.pem").chmod(0o640)
+    (finding,) = examine(home, Settings(), looks)
+    assert (finding.state, finding.mistake) == ("wrong", True)
+    assert "mode 0640, wanted 0400: run chmod 400" in finding.text
 
 
 def test_settings_in_force_are_shown_without_secrets(home: Home) -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.receipts import moment, page
 from pipeline.receipts.page import span_of
+from pipeline.records import Passed
 from tests.pipeline.examples import NOON, clean, receipt, seconds
 from tests.pipeline.receipts.signing import signed
 
@@ -18,7 +19,18 @@ def test_every_value_of_a_receipt_is_on_its_page() -> None:
         assert told in shown
     for told in ("no promise (not Faceline's)", "clean after 6 min 20 s", "0 of chain 0", "valid"):
         assert told in shown
-    assert max(map(len, shown.splitlines())) <= 108
+    assert max(map(len, shown.splitlines())) <= 118
+
+
+def test_of_a_fleets_many_partitions_only_those_with_tombstones_are_spelt_out() -> None:
+    positions = {f"{topic}/{number}": 7 for topic in ("persons", "templates") for number in range(8)}
+    passed = tuple(Passed(partition=number, positions=positions, at=NOON) for number in range(32))
+    shown = page(signed([msgspec.structs.replace(receipt(), passed=passed)]), "valid").splitlines()
+    about = [line.strip() for line in shown if "watermark" in line]
+    assert len(about) == 32
+    assert len(shown) < 50
+    told = "watermark 12:00:00.000 UTC; has read persons/0 before 7, templates/0 before 7, 14 others"
+    assert about[31] == f"partition 31: {told}"
 
 
 def test_what_is_not_clean_and_what_is_not_there_stand_out() -> None:
