@@ -9,7 +9,6 @@ if _HEARD is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from pipeline.commands import (
-    audit,
     bench,
     checks,
     demo,
@@ -45,7 +44,6 @@ APPS = (
     watch.app,
     topics.app,
     checks.app,
-    audit.app,
     models.app,
     mapping.app,
     bench.app,

@@ -105,6 +105,21 @@ def rebalance(
     return measured(context, models, keep, [work])
 
 
+@app.command(epilog="Example: faceline bench simulate --seeds 1000")
+def simulate(
+    context: typer.Context,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds to run.")] = 100,
+    first: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
+) -> int:
+    """Run the real stages on a simulated Kafka, in virtual time, with faults. Exit 1 where a promise is broken."""
+    from pipeline.bench import simulate as benchmark
+
+    def work(bench: Bench) -> Awaitable[Result]:
+        return benchmark.run(bench, seeds=seeds, first=first)
+
+    return measured(context, None, False, [work])
+
+
 def _known(stages: list[str] | None) -> tuple[str, ...]:
     if unknown := set(stages or ()) - set(STAGES):
         raise typer.BadParameter(f"there is no stage {sorted(unknown)[0]!r}; there is: {', '.join(STAGES)}")

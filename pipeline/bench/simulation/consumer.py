@@ -4,7 +4,7 @@ What aiokafka fetches beforehand is here what was visible a moment ago: a reader
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,11 +13,10 @@ from aiokafka import TopicPartition  # type: ignore[import-untyped]
 from aiokafka.errors import OffsetOutOfRangeError  # type: ignore[import-untyped]
 
 from pipeline.bench.simulation.broker import SimulatedBroker
-from pipeline.bench.simulation.groups import Group, Member
 from pipeline.bench.simulation.log import Entry, Partition
 from pipeline.bench.simulation.loop import LIFE
+from pipeline.bench.simulation.membership import Membership
 
-HEARTBEAT_S = 3.0
 MOST = 500
 ROUNDING_S = 1e-6
 
@@ -59,66 +58,49 @@ class SimulatedConsumer:
         self._stalled: tuple[float, float] | None = None
         self._wake: asyncio.Future[None] | None = None
         self._life = LIFE.get()
-        self._member = Member(group_instance_id or f"member-{id(self)}", self._silent)
         self._listener: Any = None
         self._topic = ""
-        self._membership: asyncio.Task[None] | None = None
-        self._coordinator = _Leaving(self)
-
-    def _silent(self) -> float:
-        since = None if self._life is None else self._life.silent_since
-        return 0.0 if since is None else self._loop.time() - since
+        # `connectors.kafka_leaving` takes hold of it by this name.
+        self._coordinator = Membership(broker, str(group_id), group_instance_id)
 
     def _check(self) -> None:
         if self._life is not None:
             self._life.check()
 
     async def start(self) -> None:
-        """Begin to be a member, where there is a group."""
+        """Begin to be a member, where there is a group and something to read."""
         self._check()
-        if self._group_id is not None and self._topic:
-            self._membership = asyncio.create_task(self._belong(self._group()))
+        if self._topic:
+            self._coordinator.begin(self._topic, self)
 
     async def stop(self) -> None:
         """A static member says nothing; `connectors.kafka_leaving` has it leave."""
-        if self._membership is not None:
-            self._membership.cancel()
-        await self._coordinator._maybe_leave_group()
+        await self._coordinator.end()
 
     def subscribe(self, topics: list[str], listener: Any = None) -> None:
         """Read what the group assigns of one topic."""
         (self._topic,) = topics
         self._listener = listener
 
-    def _group(self) -> Group:
-        return self._broker.groups.of(str(self._group_id), self._topic)
+    async def lose(self, partitions: list[TopicPartition]) -> None:
+        """The group takes these back."""
+        await self._tell("on_partitions_revoked", partitions)
+        self._positions = {}
 
-    async def _belong(self, group: Group) -> None:
-        given: list[TopicPartition] = []
-        while True:
-            await self._tell("on_partitions_revoked", given)
-            self._positions = {}
-            joined: asyncio.Future[list[int]] = self._loop.create_future()
-            await self._broker.ask(lambda joined=joined: group.join(self._member, _answer(joined)))  # type: ignore[misc]
-            given = [TopicPartition(self._topic, number) for number in await joined]
-            await self._tell("on_partitions_assigned", given)
-            await self._place(given)
-            while not await self._broker.ask(lambda: group.must_rejoin(self._member)):  # noqa: ASYNC110 - a heartbeat
-                await asyncio.sleep(HEARTBEAT_S / self._broker.pace.hurry)
-
-    async def _tell(self, what: str, partitions: Iterable[TopicPartition]) -> None:
-        """aiokafka logs what the listener raises, and goes on."""
-        try:
-            await getattr(self._listener, what)(list(partitions))
-        except Exception:
-            self._broker.saw("a rebalance failed in its listener")
-
-    async def _place(self, given: list[TopicPartition]) -> None:
-        """Where the listener has not sought: the committed offset, or what the reset policy says."""
-        for each in given:
+    async def gain(self, partitions: list[TopicPartition]) -> None:
+        """The group gives these. Where the listener does not seek, it is the committed offset, or the reset policy."""
+        await self._tell("on_partitions_assigned", partitions)
+        for each in partitions:
             if each not in self._positions:
                 committed = await self.committed(each)
                 self._positions[each] = await self._reset_to(each) if committed is None else committed
+
+    async def _tell(self, what: str, partitions: list[TopicPartition]) -> None:
+        """aiokafka logs what the listener raises, and goes on."""
+        try:
+            await getattr(self._listener, what)(partitions)
+        except Exception:
+            self._broker.saw("a rebalance failed in its listener")
 
     async def _reset_to(self, tp: TopicPartition) -> int:
         ends = await (self.beginning_offsets if self._reset == "earliest" else self.end_offsets)([tp])
@@ -168,7 +150,7 @@ class SimulatedConsumer:
         """What has come, at once; else what comes within the time."""
         self._check()
         self._lag = self._broker.delay()
-        until = self._loop.time() + timeout_ms / 1000
+        until = self._loop.time() + timeout_ms / 1000 * self._broker.pace.drowsy
         while True:
             found = self._take(max_records or self._most)
             if found or self._loop.time() >= until:
@@ -251,26 +233,6 @@ class SimulatedConsumer:
 
     def _of(self, tp: TopicPartition) -> Partition:
         return self._broker.partitions[(tp.topic, tp.partition)]
-
-    async def _leave(self) -> None:
-        if self._group_id is not None and self._topic:
-            await self._broker.ask(lambda: self._group().leave(self._member))
-
-
-class _Leaving:
-    """What `connectors.kafka_leaving` takes hold of; a static member does not leave unless it does."""
-
-    def __init__(self, consumer: SimulatedConsumer) -> None:
-        self._consumer = consumer
-        self._group_instance_id: str | None = consumer._member.instance
-
-    async def _maybe_leave_group(self) -> None:
-        if self._group_instance_id is None:
-            await self._consumer._leave()
-
-
-def _answer(joined: "asyncio.Future[list[int]]") -> Callable[[list[int]], None]:
-    return lambda given: None if joined.done() else joined.set_result(given)
 
 
 def _record(tp: TopicPartition, entry: Entry) -> Record:

@@ -64,6 +64,11 @@ class Group:
         if instance in self._members:
             self._expel(self._members[instance])
 
+    @property
+    def is_rebalancing(self) -> bool:
+        """Whether partitions are being given anew."""
+        return self._rebalancing
+
     def instances(self) -> Iterable[str]:
         """Whoever is a member now."""
         return list(self._members)

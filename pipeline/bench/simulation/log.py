@@ -7,7 +7,7 @@ compaction and retention take closed segments only, which is why a silent partit
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Literal
 
@@ -143,6 +143,15 @@ class Partition:
             entry.marker is None and entry.value is None for entry in kept
         )
         self._entries[: len(closed)] = kept
+        return removed
+
+    def pass_a_day(self) -> int:
+        """A day in which somebody appended: every segment is closed and cleaned, and no tombstone is kept any more."""
+        if self._segments:
+            self._segments.append((self.end, self.stamp()))
+        limits, self.limits = self.limits, replace(self.limits, tombstones=-1)
+        removed = self.clean()
+        self.limits = limits
         return removed
 
     def _stays(self, entry: Entry, last: Mapping[bytes | None, int]) -> bool:

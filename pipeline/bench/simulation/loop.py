@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import heapq
 import random
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -105,8 +106,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._now = 0.0
         self._chance = chance
-        self._selector = self
-        self._clock_resolution = 1e-9
+        self._ready_handles: deque[asyncio.Handle] = deque()
+        self._ready = self._ready_handles
+        # The serial number has timers of the same moment run in the order in which they were set.
+        self._timers: list[tuple[float, int, asyncio.Handle]] = []
+        self._serial = 0
         self.failure: BaseException | None = None
         self.set_task_factory(_task)
         self.set_exception_handler(_noted)
@@ -114,35 +118,39 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         return self._now
 
-    def select(self, timeout: float | None) -> tuple[()]:
-        """What a selector does, but nothing waits."""
-        if timeout is None:
-            raise RuntimeError("the simulation stands still: everybody waits for somebody else")
-        if timeout > 0:
-            self._now += timeout
-        return ()
-
-    def _process_events(self, event_list: object) -> None:
-        """There are no files."""
+    def _run_once(self) -> None:
+        """What the base class does, less everything about files and debugging: this is most of what a run costs."""
+        if not self._ready_handles and not self._stopping:  # type: ignore[attr-defined]
+            while self._timers and self._timers[0][2].cancelled():
+                heapq.heappop(self._timers)
+            if not self._timers:
+                raise RuntimeError("the simulation stands still: everybody waits for somebody else")
+            self._now = max(self._now, self._timers[0][0])
+        while self._timers and self._timers[0][0] <= self._now:
+            self._ready_handles.append(heapq.heappop(self._timers)[2])
+        for _ in range(len(self._ready_handles)):
+            handle = self._ready_handles.popleft()
+            if not handle._cancelled:
+                handle._run()
 
     def _write_to_self(self) -> None:
         """Nobody sleeps who would have to be woken."""
 
     def ready(self, handles: list[asyncio.Handle]) -> None:
         """Run these as soon as possible, in their order."""
-        self._ready.extend(handles)  # type: ignore[attr-defined]
+        self._ready_handles.extend(handles)
 
     def _call_soon(self, callback: Any, args: Any, context: contextvars.Context | None) -> asyncio.Handle:
         handle = _Callback(callback, args, self, context)
-        self._ready.append(handle)  # type: ignore[attr-defined]
+        self._ready_handles.append(handle)
         return handle
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
         timer = _Timer(when, callback, args, self, context)
-        heapq.heappush(self._scheduled, timer)  # type: ignore[attr-defined]
-        timer._scheduled = True  # type: ignore[attr-defined]
+        self._serial += 1
+        heapq.heappush(self._timers, (when, self._serial, timer))
         return timer
 
     def run_in_executor(  # type: ignore[override]

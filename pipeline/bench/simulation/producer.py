@@ -12,6 +12,8 @@ from pipeline.bench.simulation.log import Headers
 from pipeline.bench.simulation.loop import LIFE
 from pipeline.bench.simulation.transactions import Place
 
+# Two owners could otherwise never wait for a transaction to be ended: a session ends sooner, and fences.
+SOONER = 2
 Record = tuple[bytes | None, bytes | None, Headers]
 
 
@@ -23,7 +25,7 @@ class SimulatedProducer:
     ) -> None:
         self._broker = broker
         self._name = transactional_id
-        self._timeout = transaction_timeout_ms / 1000 / broker.pace.hurry
+        self._timeout = transaction_timeout_ms / 1000 / broker.pace.hurry / SOONER
         self._epoch = -1
         self._state = "new"
         self._added: dict[Place, None] = {}

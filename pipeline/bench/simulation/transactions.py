@@ -62,6 +62,10 @@ class Coordinator:
         """The newest epoch of an id, -1 where it has none."""
         return self._known[name].epoch if name in self._known else -1
 
+    def is_open(self, prefix: str) -> bool:
+        """Whether a transaction of an id that begins like this is open now."""
+        return any(known.state == "open" for name, known in self._known.items() if name.startswith(prefix))
+
     def add(self, name: str, epoch: int, partitions: dict[Place, Partition], timeout: float) -> None:
         """AddPartitionsToTxn; it begins a transaction where none is open."""
         known = self._of(name, epoch)

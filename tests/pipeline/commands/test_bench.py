@@ -20,6 +20,7 @@ BENCHMARKS = [
     "api",
     "identification",
     "replica",
+    "simulate",
 ]
 
 
