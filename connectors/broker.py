@@ -61,6 +61,11 @@ class EmbeddedBroker(EmbeddedServer):
             raise RuntimeError("Kafka was never started")
         return f"{LOOPBACK}:{self._serving_on}"
 
+    @property
+    def data(self) -> Path:
+        """Where Kafka keeps its logs."""
+        return self._home.data
+
     async def _launch(self) -> str:
         await until_former_left(self._home.kafka_lock, fcntl.lockf, "Kafka")  # the kind that Java's FileChannel takes
         files = await asyncio.to_thread(class_path, self._jars)

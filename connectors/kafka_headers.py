@@ -20,6 +20,11 @@ def read_any_header_name() -> None:
     fetcher.MemoryRecords = _Records
 
 
+def lenient_records(batch: Any, raw: bytes) -> list[Any]:
+    """The records of a batch that was read from the bytes `raw`, with such names as above."""
+    return list(batch if batch.magic < 2 else _Batch(batch, memoryview(raw)))
+
+
 class _Records(_MemoryRecordsPy):  # type: ignore[misc]
     """What a fetch brought, batch by batch."""
 

@@ -198,6 +198,14 @@ class KeyRows:
         counts = "SELECT count(*) - count(destroyed), count(destroyed) FROM faceline_keys"
         return KeyCount(*self._database.ask(counts)[0])
 
+    def destroyed(self) -> list[KeyRow]:
+        """Every key that was destroyed and is still remembered."""
+        statement = f"SELECT {COLUMNS} FROM faceline_keys WHERE destroyed IS NOT NULL"  # noqa: S608
+        return [
+            KeyRow(kid, kind, name, expires, destroyed, root, bytes(wrapped))
+            for kid, kind, name, expires, destroyed, root, wrapped in self._database.ask(statement)
+        ]
+
     def under_roots(self) -> dict[int, int]:
         """How many living keys are under each version."""
         counts = "SELECT root, count(*) FROM faceline_keys WHERE destroyed IS NULL GROUP BY root"

@@ -9,6 +9,7 @@ if _HEARD is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from pipeline.commands import (
+    audit,
     bench,
     checks,
     demo,
@@ -44,6 +45,7 @@ APPS = (
     watch.app,
     topics.app,
     checks.app,
+    audit.app,
     models.app,
     mapping.app,
     bench.app,

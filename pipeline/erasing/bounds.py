@@ -188,7 +188,7 @@ class _Arithmetic:
         throttle = min(self._broker_numbers("log.cleaner.io.max.bytes.per.second", default=CLEANER_BYTES_PER_S))
         size = self.in_force.compacted_bytes
         work = 1000 * size / min(throttle, CLEANER_BYTES_PER_S)
-        why = f"backoff {_s(backoff)} + cleaning {size / 1e6:.0f} MB {_s(work)} + unlink {_s(unlink)}"
+        why = f"backoff {_s(backoff)} + cleaning {size / 1e6:.0f} MB {_s(round(work))} + unlink {_s(unlink)}"
         return backoff + work + unlink, why
 
     def _retention(self) -> float:
@@ -238,4 +238,4 @@ def _number(setting: str, value: str) -> float:
 
 
 def _s(milliseconds: float) -> str:
-    return f"{milliseconds / 1000:g} s" if milliseconds < 1000 else told(milliseconds / 1000)
+    return f"{milliseconds / 1000:.1g} s" if milliseconds < 1000 else told(milliseconds / 1000)

@@ -117,6 +117,15 @@ def test_all_ids_are_listed_over_several_batches(store: Milvus, name: str) -> No
     assert set(listed) == {f"g1-{n}" for n in range(2500)} - {"g1-7"}
 
 
+def test_vectors_are_given_back_as_they_lie_there(store: Milvus, name: str) -> None:
+    store.ensure(name, DIMENSION, "cosine")
+    vectors = unit(2)
+    store.upsert(name, rows(vectors))
+    held = store.vectors(name, ["g1-1", "g1-9"])
+    assert held.keys() == {"g1-1"}
+    assert np.array_equal(held["g1-1"], vectors[1])
+
+
 def test_ensure_is_repeatable_and_refuses_another_form(store: Milvus, name: str) -> None:
     store.ensure(name, DIMENSION, "cosine")
     store.upsert(name, rows(unit(2)))

@@ -1,0 +1,145 @@
+"""A broker's data folder read from the files themselves: what is on the disk, whether or not Kafka would still show it.
+
+Deleted segments that wait to be unlinked, segments that the cleaner is writing, folders of deleted topics: all of them
+hold records in the one format. Files grow and vanish meanwhile; what vanishes is gone, which is no fault.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+from aiokafka.record.memory_records import MemoryRecords  # type: ignore[import-untyped]
+
+from connectors.kafka_headers import lenient_records
+
+SEGMENT = re.compile(r"(\d{20})\.log(\.deleted|\.cleaned|\.swap)?")
+# A folder is renamed when its topic is deleted, its replica moves to another disk, or nobody knows it any more.
+FOLDER = re.compile(r"(.+)-(\d+)")
+RENAMED = re.compile(r"(.+)\.[0-9a-f]{32}-(?:delete|future|stray)")
+CHECKPOINT = "cleaner-offset-checkpoint"
+HEADER = struct.Struct(">qi")  # base offset, bytes behind this header
+PIECE = 16 << 20
+MIDST_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A segment file; `state` is "" for one in use, else what is to become of it: ".deleted", ".cleaned", ".swap"."""
+
+    path: Path
+    topic: str
+    partition: int
+    base: int
+    state: str
+
+
+class StoredRecord(NamedTuple):
+    """A record as it stands in a file; `timestamp` in milliseconds."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes | None], ...]
+
+
+class Unread(NamedTuple):
+    """Bytes of a segment in which no record could be read: another compression, a torn end, a foreign format."""
+
+    at: int
+    content: bytes
+
+
+def segments(data: Path) -> list[Segment]:
+    """Every segment file in a broker's data folder, sorted by path."""
+    found = []
+    for path in sorted(data.glob("*/*.log*")):
+        name = RENAMED.sub(r"\1", path.parent.name)
+        place, file = FOLDER.fullmatch(name), SEGMENT.fullmatch(path.name)
+        if place and file:
+            found.append(Segment(path, place[1], int(place[2]), int(file[1]), file[2] or ""))
+    return found
+
+
+def records(segment: Segment) -> Iterator[StoredRecord | Unread]:
+    """What a segment holds, in order, of every transaction, also of those that were aborted; memory is bounded."""
+    try:
+        with segment.path.open("rb") as file:
+            for at, raw in _batches(file):
+                # Zeros are room that the broker took in advance (log.preallocate).
+                if raw.strip(b"\0"):
+                    yield from _records(segment, at, raw)
+    except FileNotFoundError:
+        return
+
+
+def cleaned_up_to(data: Path) -> Mapping[tuple[str, int], int]:
+    """How far the cleaner has come, by topic and partition: the first offset that it has not looked at."""
+    try:
+        lines = (data / CHECKPOINT).read_text(encoding="utf-8").splitlines()[2:]
+    except FileNotFoundError:
+        return {}
+    # "topic partition offset"; a topic's name has no blanks.
+    return {(topic, int(partition)): int(offset) for topic, partition, offset in (line.split() for line in lines)}
+
+
+def first_written(segment: Segment) -> int | None:
+    """When the oldest batch of a segment was written, in milliseconds; None where it is empty or gone."""
+    try:
+        with segment.path.open("rb") as file:
+            head = file.read(35)
+    except FileNotFoundError:
+        return None
+    # FirstTimestamp stands at 27 in the header of a batch (DefaultRecordBatch.java).
+    return struct.unpack_from(">q", head, 27)[0] if len(head) == 35 else None
+
+
+def _batches(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Each batch with its place; last, what is left and is no whole batch."""
+    at, held, patient = 0, b"", True
+    while True:
+        piece = file.read(PIECE)
+        held += piece
+        used = 0
+        while len(held) - used >= HEADER.size:
+            _, length = HEADER.unpack_from(held, used)
+            end = used + HEADER.size + length
+            if length <= 0 or end > len(held):
+                break
+            yield at + used, held[used:end]
+            used = end
+        at, held = at + used, held[used:]
+        if len(held) >= HEADER.size and HEADER.unpack_from(held)[1] <= 0:
+            break
+        if not piece:
+            if not held or not patient:
+                break
+            # The broker may be in the midst of writing the batch.
+            time.sleep(MIDST_SECONDS)
+            patient = False
+    while held:
+        yield at, held
+        at, held = at + len(held), file.read(PIECE)
+
+
+def _records(segment: Segment, at: int, raw: bytes) -> Iterator[StoredRecord | Unread]:
+    try:
+        batch = MemoryRecords(raw).next_batch()
+        found = [] if batch is None or batch.is_control_batch else list(lenient_records(batch, raw))
+    # Whatever it is that cannot be read is handed on as bytes: an audit must not end here.
+    except (KafkaError, ValueError, IndexError, RuntimeError, struct.error, NotImplementedError):
+        yield Unread(at, raw)
+        return
+    if batch is None:
+        yield Unread(at, raw)
+    for record in found:
+        headers = tuple((name, content) for name, content in record.headers)
+        yield StoredRecord(segment.partition, record.offset, record.timestamp, record.key, record.value, headers)

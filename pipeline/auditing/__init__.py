@@ -1,0 +1,1 @@
+"""The audit of erasure: what is kept is looked at from outside, byte by byte, and every claim gets a verdict."""

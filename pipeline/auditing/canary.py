@@ -1,0 +1,116 @@
+"""The negative control: a known person is enrolled, found wherever it must be, deleted, and looked for again.
+
+The person is drawn, a template that no face has, in a collection of its own. What was not found while it lived cannot
+be said to be gone afterwards: then the audit is blind there.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.auditing.files import looked
+from pipeline.auditing.kafka_files import KafkaFiles
+from pipeline.erasing.bounds import KEY_STORE, MILVUS
+from pipeline.erasing.encodings import Vector, forms
+from pipeline.erasing.search import Needle, Search
+from pipeline.operations import collections, persons
+from pipeline.operations.client import Client
+from pipeline.operations.photos import Portrait
+from pipeline.records import Box, Recognition
+from pipeline.topology import COMMANDS, PERSONS, TEMPLATES
+
+IN_KAFKA = (COMMANDS.name, PERSONS.name, TEMPLATES.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """An enrolled person: its place, its key (60 bytes, wrapped), its template, and how Milvus holds that."""
+
+    scope: str
+    person_id: str
+    face_id: str
+    kid: str
+    wrapped: bytes
+    template: Vector
+    stored: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the stores' files are; None where they are on another machine."""
+
+    home: Path
+    kafka: KafkaFiles | None
+    milvus: Path | None
+    keys: Path | None
+
+    @property
+    def visible(self) -> Sequence[str]:
+        """The stores whose files can be looked into."""
+        stores = (IN_KAFKA if self.kafka else (), (MILVUS,) if self.milvus else (), (KEY_STORE,) if self.keys else ())
+        return [store for group in stores for store in group]
+
+
+async def enrolled(client: Client, recognition: Recognition, dimension: int, wrapped: Callable[[str], bytes]) -> Canary:
+    """Enrol a drawn person in a new PersonGroup, by the operations that everybody uses."""
+    drawn = np.random.default_rng(secrets.randbits(128)).standard_normal(dimension)
+    template: Vector = (drawn / np.linalg.norm(drawn)).astype(np.float32)
+    scope = f"persongroup/audit-canary-{secrets.token_hex(8)}"
+    await collections.add(client, scope, recognition=recognition, name="canary", request_id=client.new_id())
+    await client.catch_up()
+    portrait = Portrait(Box(0, 0, 200, 200), 1.0, template)
+    person_id = await persons.add(
+        client, scope, "canary", [portrait], recognition=recognition, request_id=client.new_id()
+    )
+    await client.catch_up()
+    shown = persons.shown(client, scope, person_id)
+    kid = shown.person.kid
+    return Canary(scope, person_id, shown.faces[0], kid, await asyncio.to_thread(wrapped, kid), template)
+
+
+def as_stored(canary: Canary, stored: Vector | None) -> Canary:
+    """The canary with what Milvus answers for its template."""
+    return replace(canary, stored=stored)
+
+
+async def deleted(client: Client, canary: Canary) -> None:
+    """Forget the person, and then its collection."""
+    await persons.delete(client, canary.scope, canary.person_id, request_id=client.new_id())
+    await collections.delete(client, canary.scope, request_id=client.new_id())
+
+
+def found(canary: Canary, folders: Folders, stores: Sequence[str]) -> set[str]:
+    """In which of the stores the canary is. Blocks; reads them from end to end."""
+    there = set()
+    in_kafka = set(stores) & set(IN_KAFKA)
+    if in_kafka and folders.kafka is not None:
+        there |= in_kafka & folders.kafka.where(canary.kid)
+    if MILVUS in stores and folders.milvus is not None and canary.stored is not None:
+        # By the vector alone: to find the id of its key beside it would prove nothing about seeing vectors.
+        there |= {MILVUS for _ in _finds(folders.milvus, _needles("stored", canary.stored))}
+    if KEY_STORE in stores and folders.keys is not None:
+        there |= {KEY_STORE for _ in _finds(folders.keys, [Needle("wrapped key", canary.wrapped)])}
+    return there
+
+
+def in_the_clear(canary: Canary, folders: Folders) -> Mapping[str, str]:
+    """Files that hold the template itself, in whatever form, and the form; also Milvus's."""
+    roots = [folders.home]
+    if folders.kafka is not None and not folders.kafka.data.is_relative_to(folders.home):
+        roots.append(folders.kafka.data)
+    needles = _needles("", canary.template)
+    return {str(path): name for root in roots for path, name in _finds(root, needles)}
+
+
+def _needles(kind: str, vector: Vector) -> list[Needle]:
+    return [Needle(f"{kind} {name}".strip(), text) for name, text in forms(vector).items()]
+
+
+def _finds(root: Path, needles: Sequence[Needle]) -> Iterator[tuple[Path, str]]:
+    for each in looked(root, Search(needles)):
+        for find in each.finds:
+            yield find.path, find.name

@@ -1,0 +1,200 @@
+"""One audit from its beginning to its end: first the canary, then everything that is kept, then the canary's end."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from connectors.broker_home import Home as BrokerHome
+from connectors.kafka_cluster import ClusterState, observe
+from connectors.key_rows import KeyRows
+from pipeline import wiring
+from pipeline.auditing import canary, inventory, keys
+from pipeline.auditing.canary import Canary, Folders
+from pipeline.auditing.kafka_files import KafkaFiles
+from pipeline.auditing.leftovers import Leftovers
+from pipeline.auditing.report import Line, Verdict
+from pipeline.erasing.bounds import KEY_STORE, MILVUS, Bound, told
+from pipeline.erasing.encodings import Vector
+from pipeline.galleries import Searched
+from pipeline.home import Home
+from pipeline.operations.client import Client
+from pipeline.operations.waiting import enrolled
+from pipeline.settings import Settings
+from pipeline.settings.keys import FILE
+from pipeline.topology import ENROL
+from pipeline.wiring.erasing import of_cluster
+from pipeline.wiring.galleries.milvus import place
+from pipeline.wiring.keys import key_provider, key_rows
+
+SEEN_SECONDS = 20.0  # until an enrolled canary stands in every file
+WAITED_FOR = 3_600.0  # a bound that is longer than this is told, not waited for
+LOOK_AGAIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What an audit is given. `kafka_data` is the broker's data folder, where it is an operator's on this machine.
+
+    `given` are vectors that must be nowhere, by name; `wait` stays until the canary's bounds are over.
+    """
+
+    settings: Settings
+    home: Home
+    kafka_data: Path | None
+    given: Mapping[str, Vector]
+    wait: bool
+
+    async def lines(self, client: Client) -> AsyncGenerator[Line, None]:
+        """Every line as soon as it is known. Raises what the connectors raise; a canary is deleted in any case."""
+        cluster = await observe(wiring.kafka_access(self.settings, self.home))
+        bounds = of_cluster(cluster, self.settings.deployment())
+        folders = self._folders(bounds)
+        with closing(key_rows(self.settings, self.home)) as rows:
+            bird = await self._enrolled(client, rows)
+            try:
+                bird, seen = await self._seen(client, bird, folders)
+                for line in await asyncio.to_thread(lambda: list(self._control(bird, seen, folders))):
+                    yield line
+            finally:
+                began = time.monotonic()
+                await canary.deleted(client, bird)
+            for line in await asyncio.to_thread(lambda: list(self._kept(cluster, bounds, folders, rows, bird))):
+                yield line
+            async for line in self._ended(bird, seen, folders, bounds, began):
+                yield line
+
+    def _folders(self, bounds: Sequence[Bound]) -> Folders:
+        own = BrokerHome(self.home.kafka).data if self.settings.kafka.bootstrap is None else None
+        data = self.kafka_data or own
+        return Folders(
+            self.home.path,
+            None if data is None else KafkaFiles(data, self.settings.deployment(), bounds),
+            self.home.milvus if self.settings.milvus.uri is None else None,
+            self.home.keys if self.settings.keys.store == FILE else None,
+        )
+
+    async def _enrolled(self, client: Client, rows: KeyRows) -> Canary:
+        def wrapped(kid: str) -> bytes:
+            found = rows.wrapped(kid)
+            return b"" if found is None else found.wrapped
+
+        recognition = self.settings.recognition()
+        dimension = wiring.catalogue().pack(recognition.pack).dimension
+        return await canary.enrolled(client, recognition, dimension, wrapped)
+
+    async def _seen(self, client: Client, bird: Canary, folders: Folders) -> tuple[Canary, set[str]]:
+        """The canary as Milvus holds it, and the stores in whose files it was found within 20 s."""
+        deployment, pack = self.settings.deployment(), self.settings.recognition().pack
+        with closing(wiring.admin(self.settings, self.home)) as admin:
+            await enrolled(client, admin, deployment.group(ENROL), bird.scope, deployment)
+        collection = place(Searched("persongroup", "", pack))
+        with closing(wiring.milvus(self.settings, self.home)) as milvus:
+            held = await asyncio.to_thread(milvus.vectors, collection, [bird.face_id])
+        bird = canary.as_stored(bird, held.get(bird.face_id))
+        deadline, seen = time.monotonic() + SEEN_SECONDS, set[str]()
+        while seen != set(folders.visible) and time.monotonic() < deadline:
+            missing = [store for store in folders.visible if store not in seen]
+            seen |= await asyncio.to_thread(canary.found, bird, folders, missing)
+        return bird, seen
+
+    def _control(self, bird: Canary, seen: set[str], folders: Folders) -> Iterator[Line]:
+        for store in folders.visible:
+            found = store in seen
+            text = "the living canary is found" if found else "the living canary is not found: nothing else counts here"
+            yield Line(check="control", subject=store, verdict=Verdict.PASS if found else Verdict.BLIND, text=text)
+        for store, text in _out_of_sight(self.settings, folders):
+            yield Line(check="control", subject=store, verdict=Verdict.CANNOT_TELL, text=text)
+        yield from _clear(bird, folders)
+
+    def _kept(
+        self, cluster: ClusterState, bounds: Sequence[Bound], folders: Folders, rows: KeyRows, bird: Canary
+    ) -> Iterator[Line]:
+        now = self.settings.now()
+        destroyed = {row.kid: row.destroyed for row in rows.destroyed() if row.destroyed is not None}
+        yield from inventory.lines(cluster, self.settings.deployment(), bounds)
+        yield from keys.lines(rows, key_provider(self.settings, self.home))
+        if folders.kafka is not None:
+            yield from folders.kafka.lines(destroyed, now)
+        bound = next(bound for bound in bounds if bound.store == MILVUS)
+        data = None if folders.kafka is None else folders.kafka.data
+        home = self.home
+        # What the canary has left behind is told by itself, where its own time is measured.
+        others = {kid: when for kid, when in destroyed.items() if kid != bird.kid}
+        yield from Leftovers(home.path, home.milvus, data, home.keys, bound, self.given).lines(others, now)
+        text = "memory, swap, snapshots, backups, and blocks of the disk that no file holds any more are not looked at"
+        yield Line(check="files", subject="elsewhere", verdict=Verdict.CANNOT_TELL, text=text)
+
+    async def _ended(
+        self, bird: Canary, seen: set[str], folders: Folders, bounds: Sequence[Bound], began: float
+    ) -> AsyncIterator[Line]:
+        """How the deleted canary left each store in which it was seen."""
+        promised = {bound.store: bound for bound in bounds}
+        left = sorted(seen)
+        while left:
+            looked = time.monotonic()
+            there = await asyncio.to_thread(canary.found, bird, folders, left)
+            for store in left:
+                line = self._end(promised[store], store in there, looked - began)
+                if line is not None:
+                    yield line
+                    left = [each for each in left if each != store]
+            if left:
+                await asyncio.sleep(max(LOOK_AGAIN_SECONDS, 2 * (time.monotonic() - looked)))
+
+    def _end(self, bound: Bound, there: bool, after: float) -> Line | None:
+        """The line for a store at the time `after` the deletion began; None where it is to be waited for."""
+        if not there:
+            text = f"gone {after:.1f} s after the deletion; promised: {told(bound.seconds)}"
+            verdict, due = Verdict.PASS, None
+        elif bound.seconds is None:
+            text, verdict, due = f"still there, and nothing is promised: {bound.why}", Verdict.CANNOT_TELL, None
+        elif after > bound.seconds:
+            text, verdict, due = f"still there {after:.1f} s after the deletion: {bound.why}", Verdict.FAIL, None
+        elif self.wait and bound.seconds <= WAITED_FOR:
+            return None
+        else:
+            due = self.settings.now() + timedelta(seconds=bound.seconds - after)
+            text, verdict = f"still there; look again after {due.astimezone():%Y-%m-%d %H:%M:%S}", Verdict.PENDING
+        measured = None if there else after
+        return Line(
+            check="canary",
+            subject=bound.store,
+            verdict=verdict,
+            text=text,
+            bound=bound.seconds,
+            measured=measured,
+            due=due,
+        )
+
+
+def _out_of_sight(settings: Settings, folders: Folders) -> Iterator[tuple[str, str]]:
+    if folders.kafka is None:
+        yield (
+            "Kafka",
+            "its disks are not ours: give --kafka-data DIR where a broker's folder can be read, on each of them",
+        )
+    if folders.milvus is None:
+        yield MILVUS, "its storage is not ours: deleted vectors leave it by its own compaction and garbage collection"
+    if folders.keys is None:
+        yield (
+            KEY_STORE,
+            "a server's files are not ours: what a destroyed row leaves there, the next rotation makes worthless",
+        )
+    if settings.kafka.bootstrap is not None and settings.kafka.replication > 1:
+        yield "replicas", "each broker cleans its own copy: run the audit with --kafka-data on every one"
+
+
+def _clear(bird: Canary, folders: Folders) -> Iterator[Line]:
+    """Whether the canary's template stands anywhere as it is; in Milvus, too, it may only lie under its rotation."""
+    spots = canary.in_the_clear(bird, folders)
+    if spots:
+        path, form = next(iter(spots.items()))
+        text = f"a living template stands in {len(spots)} files in the clear, such as {path}, as {form}"
+        yield Line(check="control", subject="in the clear", verdict=Verdict.FAIL, text=text)
+    else:
+        text = "no file holds the living template as it is"
+        yield Line(check="control", subject="in the clear", verdict=Verdict.PASS, text=text)

@@ -1,0 +1,146 @@
+"""The broker's files: no record sealed under a destroyed key may outlive its bound, and the cleaner must keep up."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from connectors.kafka_segments import Segment, StoredRecord, Unread, cleaned_up_to, first_written, records, segments
+from pipeline.auditing.report import Line, Verdict
+from pipeline.erasing.bounds import Bound, told
+from pipeline.erasing.sealed import key_ids, possible_ids
+from pipeline.topology import TOPICS, Deployment, Topic
+
+CHECK = "kafka"
+EXAMPLES = 3
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was seen of one topic in all its segments."""
+
+    segments: int = 0
+    records: int = 0
+    unread: int = 0
+    sealed: int = 0
+    overdue: int = 0
+    pending: int = 0
+    due: float = 0.0
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaFiles:
+    """A broker's data folder. `destroyed` are key ids and when they were destroyed, in seconds since 1970."""
+
+    data: Path
+    deployment: Deployment
+    bounds: Sequence[Bound]
+
+    def lines(self, destroyed: Mapping[str, float], now: datetime) -> Iterator[Line]:
+        """A line for each topic that has files; those of deleted topics, too."""
+        by_topic: dict[str, list[Segment]] = {}
+        for segment in segments(self.data):
+            by_topic.setdefault(segment.topic, []).append(segment)
+        known = {self.deployment.name(topic): topic for topic in TOPICS}
+        for name, files in sorted(by_topic.items()):
+            if name in known or name.startswith((self.deployment.prefix, "__")):
+                yield self._line(name, self._seen(known.get(name), files, destroyed, now.timestamp()))
+        yield from self._uncleaned(by_topic, known, now)
+
+    def where(self, kid: str) -> set[str]:
+        """The topics of the map in whose files a record is sealed with this key."""
+        known = {self.deployment.name(topic): topic for topic in TOPICS}
+        return {
+            known[segment.topic].name
+            for segment in segments(self.data)
+            if segment.topic in known and any(kid in _ids(known[segment.topic], record) for record in records(segment))
+        }
+
+    def _seen(self, topic: Topic | None, files: Sequence[Segment], destroyed: Mapping[str, float], now: float) -> Seen:
+        seen = Seen(segments=len(files))
+        for segment in files:
+            for record in records(segment):
+                ids = _ids(topic, record)
+                seen.sealed += bool(ids)
+                if isinstance(record, Unread):
+                    seen.unread += 1
+                    appended = first_written(segment) or 0
+                else:
+                    seen.records += 1
+                    appended = record.timestamp
+                for kid in ids & destroyed.keys():
+                    due = self._due(topic, destroyed[kid], appended / 1000)
+                    if due is not None and due >= now:
+                        seen.pending += 1
+                        seen.due = max(seen.due, due)
+                        continue
+                    seen.overdue += 1
+                    if len(seen.examples) < EXAMPLES:
+                        where = f"offset {record.offset}" if isinstance(record, StoredRecord) else f"byte {record.at}"
+                        seen.examples.append(
+                            f"{segment.path.name} of partition {segment.partition}, {where}, key {kid}"
+                        )
+        return seen
+
+    def _due(self, topic: Topic | None, destroyed: float, appended: float) -> float | None:
+        """When a record must be gone; None where nothing is promised."""
+        bound = next((each for each in self.bounds if topic is not None and each.store == topic.name), None)
+        if topic is None or bound is None or bound.seconds is None:
+            return None
+        # What only grows old does so whatever becomes of its key.
+        return (appended if topic.cleanup == "delete" else max(destroyed, appended)) + bound.seconds
+
+    def _line(self, name: str, seen: Seen) -> Line:
+        counted = f"{seen.records} records in {seen.segments} segments, {seen.sealed} sealed"
+        if seen.overdue:
+            text = f"{seen.overdue} are under destroyed keys and overdue: {'; '.join(seen.examples)}"
+            return Line(check=CHECK, subject=name, verdict=Verdict.FAIL, text=f"{counted}; {text}")
+        if seen.unread:
+            text = (
+                f"{seen.unread} pieces could not be read (another compression?); no destroyed key's id stands in them"
+            )
+            return Line(check=CHECK, subject=name, verdict=Verdict.CANNOT_TELL, text=f"{counted}; {text}")
+        if seen.pending:
+            due = datetime.fromtimestamp(seen.due, UTC)
+            text = f"{counted}; {seen.pending} under destroyed keys, the last due {_clock(due)}"
+            return Line(check=CHECK, subject=name, verdict=Verdict.PENDING, text=text, due=due)
+        return Line(check=CHECK, subject=name, verdict=Verdict.PASS, text=f"{counted}; none under a destroyed key")
+
+    def _uncleaned(
+        self, by_topic: Mapping[str, Sequence[Segment]], known: Mapping[str, Topic], now: datetime
+    ) -> Iterator[Line]:
+        """Compacted partitions that the cleaner has passed over for longer than a bound: it cannot clean them."""
+        positions = cleaned_up_to(self.data)
+        for name, topic in known.items():
+            bound = next((each.seconds for each in self.bounds if each.store == topic.name), None)
+            if "compact" not in topic.cleanup or bound is None:
+                continue
+            for partition in sorted({segment.partition for segment in by_topic.get(name, ())}):
+                waiting = [s for s in by_topic[name] if s.partition == partition and not s.state]
+                since = _dirty_since(waiting, positions.get((name, partition), 0))
+                if since is not None and (waited := now - since) > timedelta(seconds=bound):
+                    text = (
+                        f"partition {partition} has waited {told(waited.total_seconds())} for the cleaner, which "
+                        f"promises {told(bound)}: look for its fault in the broker's log, then restart the broker"
+                    )
+                    yield Line(check=CHECK, subject=name, verdict=Verdict.FAIL, text=text)
+
+
+def _ids(topic: Topic | None, record: StoredRecord | Unread) -> set[str]:
+    if isinstance(record, Unread):
+        return possible_ids(record.content)
+    return set(key_ids(topic, record.key, record.value, ((name, value or b"") for name, value in record.headers)))
+
+
+def _dirty_since(files: Sequence[Segment], cleaned: int) -> datetime | None:
+    """Since when the oldest segment that is closed and was not cleaned waits; None where there is none."""
+    for segment, following in pairwise(files):
+        if following.base > cleaned and (written := first_written(segment)) is not None:
+            return datetime.fromtimestamp(written / 1000, UTC)
+    return None
+
+
+def _clock(when: datetime) -> str:
+    return f"{when.astimezone():%Y-%m-%d %H:%M:%S}"

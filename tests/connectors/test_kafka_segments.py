@@ -1,0 +1,151 @@
+"""The files of a real broker: every record that it took stands in them, whatever became of it since."""
+
+import asyncio
+import secrets
+import struct
+from pathlib import Path
+
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder  # type: ignore[import-untyped]
+
+from connectors.broker import EmbeddedBroker
+from connectors.kafka import KafkaAccess, producer
+from connectors.kafka_admin import KafkaAdmin, TopicPlan
+from connectors.kafka_segments import (
+    Segment,
+    StoredRecord,
+    Unread,
+    cleaned_up_to,
+    first_written,
+    records,
+    segments,
+)
+
+
+def folder(tmp_path: Path, name: str, content: bytes, file: str = "00000000000000000000.log") -> Path:
+    place = tmp_path / name / file
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    return place
+
+
+def batch(value: bytes, compression: int = 0) -> bytes:
+    builder = DefaultRecordBatchBuilder(2, compression, 0, -1, -1, -1, 1 << 20)
+    builder.append(0, 1_700_000_000_000, b"key", value, [("h", None)])
+    return bytes(builder.build())
+
+
+def values(segment: Segment) -> list[bytes | None]:
+    return [record.value for record in records(segment) if isinstance(record, StoredRecord)]
+
+
+@pytest.mark.parametrize(
+    ("place", "file", "topic", "state"),
+    [
+        ("persons-0", "00000000000000000007.log", "persons", ""),
+        ("a-b-c-12", "00000000000000000007.log.deleted", "a-b-c", ".deleted"),
+        ("persons-0", "00000000000000000007.log.cleaned", "persons", ".cleaned"),
+        ("persons-0", "00000000000000000007.log.swap", "persons", ".swap"),
+        ("persons-0." + "0a" * 16 + "-delete", "00000000000000000007.log", "persons", ""),
+        ("persons-0." + "0a" * 16 + "-future", "00000000000000000007.log", "persons", ""),
+    ],
+)
+def test_every_name_that_kafka_gives_a_segment(tmp_path: Path, place: str, file: str, topic: str, state: str) -> None:
+    folder(tmp_path, place, batch(b"v"), file)
+    folder(tmp_path, place, b"", "00000000000000000007.index")
+    (found,) = segments(tmp_path)
+    assert (found.topic, found.base, found.state) == (topic, 7, state)
+    assert values(found) == [b"v"]
+    assert first_written(found) == 1_700_000_000_000
+
+
+@pytest.mark.parametrize("compression", [0, 1], ids=["plain", "gzip"])
+def test_the_compression_that_python_has_is_undone(tmp_path: Path, compression: int) -> None:
+    folder(tmp_path, "t-0", batch(b"one" * 50, compression) * 2)
+    assert values(segments(tmp_path)[0]) == [b"one" * 50] * 2
+
+
+def test_what_cannot_be_read_is_handed_on_as_bytes(tmp_path: Path) -> None:
+    whole, torn, zstd = batch(b"whole"), batch(b"torn")[:-3], bytearray(batch(b"zstd"))
+    struct.pack_into(">h", zstd, 21, 4)  # attributes: zstd, for which there is no decoder here
+    folder(tmp_path, "t-0", whole + bytes(zstd) + whole + torn + b"re")
+    found = list(records(segments(tmp_path)[0]))
+    assert [type(each) for each in found] == [StoredRecord, Unread, StoredRecord, Unread]
+    assert found[1] == Unread(len(whole), bytes(zstd))
+    assert found[3] == Unread(2 * len(whole) + len(zstd), torn + b"re")
+
+
+@pytest.mark.parametrize("tail", [b"\0" * 99 + b"x", b"\xff" * 100, b"\x00" * 8 + b"\x7f\xff\xff\xff" + b"x" * 50])
+def test_a_tail_of_anything_ends_the_reading(tmp_path: Path, tail: bytes) -> None:
+    folder(tmp_path, "t-0", batch(b"v") + tail)
+    *whole, last = records(segments(tmp_path)[0])
+    assert len(whole) == 1
+    assert last == Unread(len(batch(b"v")), tail)
+
+
+def test_room_taken_in_advance_is_nothing(tmp_path: Path) -> None:
+    folder(tmp_path, "t-0", batch(b"v") + bytes(100))
+    assert [type(each) for each in records(segments(tmp_path)[0])] == [StoredRecord]
+
+
+def test_batches_larger_than_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.kafka_segments.PIECE", 100)
+    folder(tmp_path, "t-0", batch(b"a" * 1000) + batch(b"b") + batch(b"c" * 500))
+    assert [len(value or b"") for value in values(segments(tmp_path)[0])] == [1000, 1, 500]
+
+
+def test_a_segment_that_vanishes_is_gone(tmp_path: Path) -> None:
+    path = folder(tmp_path, "t-0", batch(b"v"))
+    (found,) = segments(tmp_path)
+    path.unlink()
+    assert list(records(found)) == []
+    assert first_written(found) is None
+
+
+@pytest.mark.broker
+async def test_the_files_of_a_broker(kafka_jars: Path, broker: EmbeddedBroker) -> None:
+    access, name = KafkaAccess(broker.bootstrap), f"seg-{secrets.token_hex(4)}"
+    admin = KafkaAdmin(access)
+    settings = {
+        "cleanup.policy": "compact",
+        "segment.ms": "100",
+        "max.compaction.lag.ms": "100",
+        "file.delete.delay.ms": "60000",
+        "message.timestamp.type": "LogAppendTime",
+    }
+    await asyncio.to_thread(admin.create_topics, [TopicPlan(name, 1, 1, settings)])
+    sender = producer(access, transactional_id=name)
+    await sender.start()
+    await sender.begin_transaction()
+    await sender.send_and_wait(name, b"aborted", key=b"a")
+    await sender.abort_transaction()
+    async with sender.transaction():
+        await sender.send_and_wait(name, b"victim", key=b"v", headers=[("h", b"1")])
+    async with sender.transaction():
+        await sender.send_and_wait(name, None, key=b"v")
+
+    def found() -> dict[bytes | None, str]:
+        return {
+            record.value: segment.state
+            for segment in segments(broker.data)
+            if segment.topic == name
+            for record in records(segment)
+            if isinstance(record, StoredRecord)
+        }
+
+    assert found().keys() == {b"aborted", b"victim", None}
+    async with asyncio.timeout(30):
+        while found().get(b"victim") != ".deleted":
+            await asyncio.sleep(0.2)
+            async with sender.transaction():
+                await sender.send_and_wait(name, b"nudge", key=b"n")
+    async with asyncio.timeout(30):
+        while cleaned_up_to(broker.data).get((name, 0), 0) == 0:  # noqa: ASYNC110 - a file tells nobody
+            await asyncio.sleep(0.2)
+    await sender.stop()
+    await asyncio.to_thread(admin.delete_topics, [name])
+    admin.close()
+
+
+def test_no_checkpoint_means_nothing_was_cleaned(tmp_path: Path) -> None:
+    assert cleaned_up_to(tmp_path) == {}

@@ -1,0 +1,154 @@
+"""The audit on a real deployment: it sees its canary wherever it must be, and every fault that is planted."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing, closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+import pytest_asyncio
+
+from connectors.kafka_admin import KafkaAdmin, TopicPlan
+from pipeline import wiring
+from pipeline.auditing.erasure import Audit
+from pipeline.auditing.report import Line, Verdict
+from pipeline.commands import Invocation
+from pipeline.commands.asking import asking
+from pipeline.home import Home
+from pipeline.machine.supervisor import Supervisor
+from pipeline.settings import Clock, Settings, parse
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.broker,
+    pytest.mark.milvus,
+    pytest.mark.timeout(240),
+]
+
+SHARED_MODELS = Path(__file__).parents[3] / "shared" / "models"
+MODELS = {"pack": "retail", "source": str(SHARED_MODELS)} if SHARED_MODELS.is_dir() else {"pack": "dlib"}
+STORES = {"commands", "persons", "templates", "Milvus", "key store"}
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A running deployment, with nobody in it."""
+
+    home: Home
+    settings: Settings
+
+    async def audited(self, audit: Audit | None = None) -> list[Line]:
+        """All lines of one audit, or of the given one."""
+        wanted = audit or self.audit()
+        async with (
+            asking(Invocation(self.home)) as client,
+            aclosing(wanted.lines(client)) as lines,
+        ):
+            return [line async for line in lines]
+
+    def audit(self) -> Audit:
+        return Audit(self.settings, self.home, None, {}, wait=False)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def deployed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployed]:
+    home = Home(tmp_path_factory.mktemp("audited"))
+    home.prepare()
+    pack, *rest = (f'{name} = "{value}"' for name, value in MODELS.items())
+    text = "\n".join(["[models]", pack, *rest, "[api]", "port = 0", ""])
+    (home.path / "faceline.toml").write_text(text)
+    settings = parse({"models": MODELS, "api": {"port": 0}}, home.path)
+    async with Supervisor(home, settings):
+        yield Deployed(home, settings)
+
+
+def verdicts(lines: list[Line], check: str) -> dict[str, Verdict]:
+    return {line.subject: line.verdict for line in lines if line.check == check}
+
+
+def failed(lines: list[Line]) -> list[Line]:
+    return [line for line in lines if line.verdict in (Verdict.FAIL, Verdict.BLIND)]
+
+
+async def test_a_sound_deployment(deployed: Deployed) -> None:
+    lines = await deployed.audited()
+    assert failed(lines) == []
+    control = verdicts(lines, "control")
+    assert {store: control[store] for store in STORES} == dict.fromkeys(STORES, Verdict.PASS)
+    ended = {line.subject: line for line in lines if line.check == "canary"}
+    assert ended.keys() == STORES
+    assert ended["key store"].verdict is Verdict.PASS
+    assert (ended["key store"].measured or 99) < 5
+    for store in ("persons", "templates"):
+        assert ended[store].verdict is Verdict.PENDING
+        assert ended[store].due is not None
+
+
+async def test_the_command_says_the_same_to_machines(deployed: Deployed) -> None:
+    command = [sys.executable, "-P", "-m", "pipeline", "--home", str(deployed.home.path), "audit", "erasure", "--json"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    output, errors = await asyncio.wait_for(process.communicate(), 120)
+    told = json.loads(output)
+    # The canary of the audit before has left its row in Milvus, and nothing says until when.
+    wrong = [line for line in told["lines"] if line["verdict"] in ("FAIL", "BLIND")]
+    assert all(line["subject"] == "milvus" for line in wrong), wrong
+    assert (told["passed"], process.returncode) == (not wrong, int(bool(wrong))), errors
+
+
+async def test_an_auditor_who_looks_at_the_wrong_files_is_told_to_be_blind(deployed: Deployed, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "persons-0" / "00000000000000000000.log"
+    elsewhere.parent.mkdir()
+    elsewhere.touch()
+    with pytest.MonkeyPatch.context() as quick:
+        quick.setattr("pipeline.auditing.erasure.SEEN_SECONDS", 1.0)
+        lines = await deployed.audited(replace(deployed.audit(), kafka_data=tmp_path))
+    control = verdicts(lines, "control")
+    blind = {store for store, verdict in control.items() if verdict is Verdict.BLIND}
+    assert blind == {"commands", "persons", "templates"}
+    assert blind <= {line.subject for line in failed(lines)}
+    assert not blind & verdicts(lines, "canary").keys()
+
+
+async def test_what_is_overdue_is_found_when_its_time_has_come(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACELINE_MOVE_CLOCK", "1")
+    later = deployed.settings.model_copy(update={"clock": Clock(offset=int(timedelta(days=8).total_seconds()))})
+    # No stage has nudged the partitions meanwhile: the records of the canaries before still stand there.
+    lines = await deployed.audited(replace(deployed.audit(), settings=later))
+    overdue = {line.subject for line in failed(lines) if line.check == "kafka"}
+    assert {"commands", "persons", "templates"} <= overdue
+
+
+async def test_planted_faults_are_all_found(deployed: Deployed) -> None:
+    template = np.random.default_rng(5).standard_normal(256).astype(np.float32)
+    (deployed.home.logs / "forgotten.log").write_text(json.dumps(template.tolist()))
+    with closing(wiring.admin(deployed.settings, deployed.home)) as admin:
+        await asyncio.to_thread(_spoil, admin)
+        try:
+            lines = await deployed.audited(replace(deployed.audit(), given={"vector 1": template}))
+        finally:
+            await asyncio.to_thread(_repair, admin)
+            (deployed.home.logs / "forgotten.log").unlink()
+    found = {(line.check, line.subject) for line in failed(lines)}
+    assert {("inventory", "copies"), ("inventory", "persons"), ("inventory", "gaps"), ("files", "logs")} <= found
+    assert str(template[0]) not in str(lines)
+
+
+def _spoil(admin: KafkaAdmin) -> None:
+    admin.create_topics([TopicPlan("copies", 1, 1, {})])
+    admin.alter("persons", {"delete.retention.ms": None, "max.compaction.lag.ms": None})
+    admin.alter("gaps", {"retention.ms": "-1"})
+
+
+def _repair(admin: KafkaAdmin) -> None:
+    admin.delete_topics(["copies"])
+    admin.alter("persons", {"delete.retention.ms": "86400000", "max.compaction.lag.ms": "300000"})
+    admin.alter("gaps", {"retention.ms": "2592000000"})

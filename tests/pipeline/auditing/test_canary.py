@@ -1,0 +1,65 @@
+"""Whether the canary is seen, store by store, and whether its template stands anywhere in the clear."""
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.auditing import canary
+from pipeline.auditing.canary import Canary, Folders, found, in_the_clear
+from pipeline.auditing.kafka_files import KafkaFiles
+from pipeline.changes import Put
+from pipeline.erasing.bounds import KEY_STORE, MILVUS
+from pipeline.topology import PERSONS
+from tests.pipeline.erasing.settings_in_force import PLAIN
+from tests.pipeline.examples import NOON, person
+
+from .segment_files import batch, segment
+
+KID = "0123456789abcdef" * 2
+DRAWN = np.random.default_rng(1).standard_normal((2, 128)).astype(np.float32)
+BIRD = Canary("persongroup/c", "p", "f", KID, np.random.default_rng(2).bytes(60), DRAWN[0], DRAWN[1])
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    for name in ("kafka", "milvus", "keys"):
+        (tmp_path / name).mkdir()
+    kafka = KafkaFiles(tmp_path / "kafka", PLAIN, ())
+    return Folders(tmp_path, kafka, tmp_path / "milvus", tmp_path / "keys")
+
+
+def test_each_store_is_seen_by_what_it_holds(folders: Folders, tmp_path: Path) -> None:
+    assert found(BIRD, folders, folders.visible) == set()
+    segment(tmp_path / "kafka", "persons", batch(PERSONS, Put("p", person(kid=KID)), NOON))
+    assert found(BIRD, folders, folders.visible) == {"persons"}
+    # The id of a key beside a vector that cannot be seen proves nothing.
+    (tmp_path / "milvus" / "rows").write_bytes(KID.encode())
+    assert found(BIRD, folders, [MILVUS]) == set()
+    (tmp_path / "milvus" / "rows").write_bytes(DRAWN[1].tobytes())
+    assert found(BIRD, folders, [MILVUS]) == {MILVUS}
+    (tmp_path / "keys" / "keys.sqlite").write_bytes(b"x" * 7 + BIRD.wrapped)
+    assert found(BIRD, folders, [KEY_STORE]) == {KEY_STORE}
+
+
+def test_what_is_on_another_machine_is_not_claimed(tmp_path: Path) -> None:
+    nowhere = Folders(tmp_path, None, None, None)
+    assert list(nowhere.visible) == []
+    assert found(BIRD, nowhere, ["persons", MILVUS, KEY_STORE]) == set()
+
+
+def test_without_the_vector_of_milvus_the_audit_does_not_see_it(folders: Folders, tmp_path: Path) -> None:
+    (tmp_path / "milvus" / "rows").write_bytes(DRAWN.tobytes())
+    assert found(canary.as_stored(BIRD, None), folders, [MILVUS]) == set()
+
+
+@pytest.mark.parametrize(
+    "place", ["milvus/rows", "kafka/persons-0/00000000000000000000.log", "logs/x.log", "state/a/b"]
+)
+def test_a_template_in_the_clear_is_found_wherever_it_is(folders: Folders, tmp_path: Path, place: str) -> None:
+    assert in_the_clear(BIRD, folders) == {}
+    path = tmp_path / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(base64.b64encode(DRAWN[0].tobytes()))
+    assert in_the_clear(BIRD, folders).keys() == {str(path)}
