@@ -136,11 +136,12 @@ def _topics(home: Home, settings: Settings) -> str:
 
 
 def _erasure(home: Home, settings: Settings) -> str:
-    from pipeline.wiring.erasing import all_bounds  # here, as all that loads a client of Kafka
+    from pipeline.wiring.erasing import all_bounds, rebuilt_within  # here, as all that loads a client of Kafka
 
     _needs(home, settings.kafka.bootstrap, "Kafka")
-    found = asyncio.run(all_bounds(wiring.kafka_access(settings, home), settings.deployment()))
-    # Milvus's files have no bound before somebody rebuilds the index: that is told, and is nobody's mistake.
+    access, deployment = wiring.kafka_access(settings, home), settings.deployment()
+    found = asyncio.run(all_bounds(access, deployment, rebuilt_every=rebuilt_within(settings)))
+    # The files of a Milvus server have no bound that it tells: that is said, and is nobody's mistake.
     void = [bound.why for bound in found if bound.seconds is None and bound.store != MILVUS]
     if void:
         raise ServiceRefused("; ".join(void))

@@ -28,11 +28,13 @@ from pipeline.shell.attempts import Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
 from pipeline.stages.contract import KeptStage, Stage
-from pipeline.topology import CLIENT, DETECT, STAGES, Node
+from pipeline.topology import CLIENT, DETECT, ENROL, STAGES, Node
 from pipeline.views import Follower, LiveSet
 
 if TYPE_CHECKING:
+    from connectors.kafka import KafkaAccess
     from pipeline.keeper import Keeper
+    from pipeline.wiring import Parts
     from pipeline.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -56,10 +58,24 @@ async def run_stage(settings: Settings, home: Home, name: str, instance: str) ->
         expected = asyncio.get_running_loop().run_in_executor(None, _expect_topics, settings, home, STAGES[name])
         try:
             # Meanwhile: the answer takes its time, and so does loading the engines.
-            shell = _shell(settings, home, name, instance, attempts, meter)
+            parts, access = wiring.parts(settings, home), wiring.kafka_access(settings, home)
+            shell = _shell(parts, access, home, name, instance, attempts, meter)
         finally:
             await expected
-        return await _until_stopped(shell.run(stop), stop, attempts.acquit)
+        work = _renewing(shell.run(stop), parts, access) if name == ENROL.name else shell.run(stop)
+        return await _until_stopped(work, stop, attempts.acquit)
+
+
+async def _renewing(work: Coroutine[Any, Any, None], parts: Parts, access: KafkaAccess) -> None:
+    """Beside the stage that writes the index, what makes it anew now and then; that ends with the stage."""
+    from pipeline.wiring.galleries.renewing import keep_renewed  # no other stage needs what it loads
+
+    renewal = asyncio.create_task(keep_renewed(parts, access))
+    try:
+        await work
+    finally:
+        renewal.cancel()
+        await asyncio.gather(renewal, return_exceptions=True)
 
 
 async def run_api(settings: Settings, home: Home, port: int | None = None) -> int:
@@ -175,11 +191,9 @@ def _expect_topics(settings: Settings, home: Home, node: Node) -> None:
 
 
 def _shell(
-    settings: Settings, home: Home, name: str, instance: str, attempts: Attempts, meter: Meter
+    parts: Parts, access: KafkaAccess, home: Home, name: str, instance: str, attempts: Attempts, meter: Meter
 ) -> Keeper | Worker:
-    access = wiring.kafka_access(settings, home)
-    deployment = settings.deployment()
-    parts = wiring.parts(settings, home)
+    now, deployment = parts.settings.now, parts.settings.deployment()
     live = LiveSet()
     node = STAGES[name]
     stage: Any = wiring.stage(name, parts, live)
@@ -190,12 +204,12 @@ def _shell(
     if node.shell == "keeper":
         from pipeline.keeper import Keeper
 
-        kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, settings.now, reader)
+        kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, now, reader)
         tables = Follower(reader(), deployment, node.follows, live.apply) if node.follows else None
         return Keeper(kept, access, parts.keys, meter, instance=f"{name}-{instance}", tables=tables)
     from pipeline.worker import Worker  # it loads Faust
 
-    desk: Desk[Stage[Any, Any]] = Desk(stage, deployment, attempts, settings.now, reader)
+    desk: Desk[Stage[Any, Any]] = Desk(stage, deployment, attempts, now, reader)
     folder = home.state / f"faust-{name}-{instance}"
     return Worker(desk, access, parts.keys, meter, instance=f"{name}-{instance}", folder=folder)
 

@@ -89,12 +89,14 @@ def of_keys(lease: float) -> Bound:
 
 
 def of_milvus(rebuilt_every: float | None) -> Bound:
-    """Of a template's vector, where the index is made anew, and the old one dropped, every `rebuilt_every` seconds."""
+    """Of a template's vector, where the index is made anew, and the old one dropped, within `rebuilt_every` seconds.
+
+    None is of a Milvus server, which does not tell when it unlinks what was dropped.
+    """
     if rebuilt_every is None:
-        return Bound(
-            MILVUS, None, "a deleted vector stays in its files until the next rebuild: run faceline gallery rebuild"
-        )
-    return Bound(MILVUS, rebuilt_every, f"the index is made anew every {told(rebuilt_every)}, and the old one dropped")
+        why = "what faceline gallery rebuild has dropped, a server unlinks as its dataCoord.gc settings say"
+        return Bound(MILVUS, None, why)
+    return Bound(MILVUS, rebuilt_every, f"made anew without it within {told(rebuilt_every)}, and the old one dropped")
 
 
 def told(seconds: float | None) -> str:

@@ -26,8 +26,8 @@ KAFKA_PASSWORD = "FACELINE_KAFKA_PASSWORD"  # noqa: S105 - the name of a variabl
 MILVUS_TOKEN = "FACELINE_MILVUS_TOKEN"  # noqa: S105 - the name of a variable
 MOVE_CLOCK = "FACELINE_MOVE_CLOCK"
 
-DAY = 86_400
-SECONDS_PER = {"s": 1, "m": 60, "h": 3_600, "d": DAY}
+HOUR, DAY = 3_600, 86_400
+SECONDS_PER = {"s": 1, "m": 60, "h": HOUR, "d": DAY}
 
 
 def _seconds(value: object) -> object:
@@ -114,6 +114,12 @@ class Milvus(Table):
     )
     token_file: FilePath | None = Field(
         default=None, description=f"file with user:password or token (or set {MILVUS_TOKEN})", examples=["milvus-token"]
+    )
+    renew: Seconds = Field(
+        default=6 * HOUR,
+        ge=60,
+        le=30 * DAY,
+        description='age at which an index that vectors were deleted from is made anew without them, such as "6h"',
     )
 
     @field_validator("uri", mode="after")

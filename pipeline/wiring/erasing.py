@@ -7,7 +7,12 @@ from connectors.kafka_cluster import ClusterState, observe
 from connectors.root_keys import LEASE
 from pipeline.erasing import bounds
 from pipeline.erasing.bounds import Bound, InForce
+from pipeline.operations.rebuilding import kept_at_most
+from pipeline.settings import Settings
 from pipeline.topology import Deployment
+
+# What Milvus Lite is good to.
+LITE_TEMPLATES = 20_000
 
 
 async def all_bounds(
@@ -15,7 +20,7 @@ async def all_bounds(
 ) -> tuple[Bound, ...]:
     """The bound of every store: each topic that holds or names somebody, the key store, Milvus.
 
-    `rebuilt_every` is how often the index is made anew, in seconds. Raises what `observe` raises.
+    `rebuilt_every` is what `rebuilt_within` says. Raises what `observe` raises.
     """
     return of_cluster(await observe(access), deployment, rebuilt_every=rebuilt_every)
 
@@ -26,6 +31,11 @@ def of_cluster(
     """The same, of a cluster that was looked at."""
     topics = bounds.of_topics(deployment, in_force(cluster))
     return (*topics, bounds.of_keys(LEASE), bounds.of_milvus(rebuilt_every))
+
+
+def rebuilt_within(settings: Settings) -> float | None:
+    """Seconds from a deletion until its vectors have left the index's files; None of a Milvus server, which decides."""
+    return None if settings.milvus.uri is not None else kept_at_most(settings.milvus.renew, LITE_TEMPLATES)
 
 
 def in_force(cluster: ClusterState) -> InForce:

@@ -21,10 +21,11 @@ from pipeline.changes import Change, Put, Tombstone
 from pipeline.galleries import Searched
 from pipeline.operations.client import Client
 from pipeline.operations.index import compared
-from pipeline.operations.rebuilding import Rebuilt, rebuild
+from pipeline.operations.rebuilding import GRACE, LOOK, Rebuilt, kept_at_most, rebuild
 from pipeline.records import Template
 from pipeline.stages.enrol import Enrol
 from pipeline.topology import TEMPLATES
+from pipeline.wiring.galleries import rebuilding
 from pipeline.wiring.galleries.contents import MilvusContents
 from pipeline.wiring.galleries.generations import Generations
 from pipeline.wiring.galleries.index import MilvusIndex
@@ -348,34 +349,56 @@ async def test_what_a_rebuild_copied_too_late_makes_the_next_one_due(plant: Plan
     assert plant.rebuilding.due(datetime.now(UTC) + timedelta(hours=6)) == ["small_retail"]
 
 
-@pytest.mark.parametrize("step", range(9))
-async def test_a_rebuild_that_is_killed_at_any_step_is_made_good_by_the_next(plant: Plant, step: int) -> None:
-    where = fresh()
-    changes = plant.enrolled(where, 3)
-    tombstones: list[Change[Template]] = [Tombstone(changes[0].key)]
-    plant.acknowledged(tombstones)
-    plant.indexed(tombstones)
-    secret = plant.rotations.turned("small_retail__1", plant.vectors[changes[0].key.rpartition("/")[2]][None])[0]
+async def test_a_rebuild_that_is_killed_at_any_step_is_made_good_by_the_next(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rebuilding, "PAUSE", 0.01)  # nobody writes meanwhile
+    where, steps = fresh(), 0
+    plant.enrolled(where, 2)
+    while True:
+        (change,) = plant.enrolled(where, 1, seed=100 + steps)
+        tombstones: list[Change[Template]] = [Tombstone(change.key)]
+        plant.acknowledged(tombstones)
+        plant.indexed(tombstones)
+        gone = plant.vectors.pop(change.key.rpartition("/")[2])
+        secret = plant.rotations.turned(generations(plant)["small_retail"][-1], gone[None])[0].tobytes()
+        assert on_disk(plant.folder, secret)
+        killed = await killed_at(plant, steps)
+        for face, vector in plant.vectors.items():
+            ((found,),) = plant.gallery.search(where, vector[None], 1)
+            assert found.persisted_face_id == face
+        plant.enrolled(where, 1, seed=200 + steps)
+        assert await plant.rebuilt() == [Rebuilt("small_retail", 3 + steps)]
+        assert len(generations(plant)["small_retail"]) == 1
+        assert await plant.same()
+        assert plant.rotations.keys.count().alive == 1
+        assert not on_disk(plant.folder, secret)
+        if not killed:
+            break
+        steps += 1
+    # Made, keyed, named, filled, flushed, shown; the old one hidden, its key destroyed, dropped.
+    assert steps == 9
+
+
+async def killed_at(plant: Plant, step: int) -> bool:
+    """Whether a rebuild had so many steps outside this process, and was ended before that one."""
     killed = Killed(step)
     with pytest.MonkeyPatch.context() as patch:
-        for whose, names in (
-            (Milvus, ("ensure", "rename", "upsert", "flush", "point", "drop")),
-            (Rotations, ("draw", "destroy")),
-        ):
-            for name in names:
-                patch.setattr(whose, name, killed.before(getattr(whose, name)))
-        with pytest.raises(Killed):
+        for name in ("ensure", "rename", "upsert", "flush", "point", "drop"):
+            patch.setattr(Milvus, name, killed.before(getattr(Milvus, name)))
+        for name in ("draw", "destroy"):
+            patch.setattr(Rotations, name, killed.before(getattr(Rotations, name)))
+        try:
             await plant.rebuilt()
-    for change in changes[1:]:
-        assert isinstance(change, Put)
-        ((found,),) = plant.gallery.search(where, plant.vectors[change.value.persisted_face_id][None], 1)
-        assert found.persisted_face_id == change.value.persisted_face_id
-    later = plant.enrolled(where, 1, seed=1)
-    assert await plant.rebuilt() == [Rebuilt("small_retail", 2 + len(later))]
-    assert len(generations(plant)["small_retail"]) == 1
-    assert await plant.same()
-    assert plant.rotations.keys.count().alive == 1
-    assert not on_disk(plant.folder, secret.tobytes())
+        except Killed:
+            return True
+    return False
+
+
+def test_a_deletion_leaves_later_the_later_the_index_is_renewed_and_the_more_it_holds() -> None:
+    assert kept_at_most(3600, 0) > 3600 + 2 * (LOOK + GRACE)
+    assert kept_at_most(7200, 0) - kept_at_most(3600, 0) == 3600
+    assert kept_at_most(3600, 20_000) > kept_at_most(3600, 0)
 
 
 class Killed(BaseException):
