@@ -4,7 +4,7 @@ Only `codec.py` knows that Kafka spells the second one as a null value.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 V = TypeVar("V", covariant=True)
@@ -21,9 +21,13 @@ class Put(Generic[V]):
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """The last word about `key` is that there is nothing any more."""
+    """The last word about `key` is that there is nothing any more; `cause` is the operation that asked for it, if any.
+
+    Who asked changes nothing about what is said.
+    """
 
     key: str
+    cause: str | None = field(default=None, compare=False)
 
 
 Change = Put[V] | Tombstone

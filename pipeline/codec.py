@@ -18,6 +18,7 @@ from pipeline.topology import Topic
 
 SCHEMA_VERSION = 1
 SCHEMA_HEADER = "faceline-schema"
+CAUSE_HEADER = "faceline-operation"
 VERSION_DIGITS = 9
 FOREIGN = "not a record of this topic"
 
@@ -114,8 +115,9 @@ def encode(topic: Topic, change: Change[Any], headers: Headers = ()) -> Wire:
     version = (SCHEMA_HEADER, str(SCHEMA_VERSION).encode())
     key = change.key.encode()
     match change:
-        case Tombstone():
-            return Wire(key, None, (version, *headers))
+        case Tombstone(cause=cause):
+            why = () if cause is None else ((CAUSE_HEADER, cause.encode()),)
+            return Wire(key, None, (version, *why, *headers))
         case Put(value=value):
             encoded = (_json if topic.outward else _pack).encode(value)
             if len(encoded) > topic.max_bytes:
@@ -134,7 +136,7 @@ def decode(topic: Topic, key: bytes | None, value: bytes | None, headers: Header
     except UnicodeDecodeError as error:
         raise MalformedError("the key is not UTF-8") from error
     if value is None:
-        return Tombstone(text)
+        return Tombstone(text, _cause(headers))
     if not value:
         raise MalformedError("the value is empty, which is neither a value nor a tombstone")
     if len(value) > topic.max_bytes:
@@ -146,6 +148,11 @@ def decode(topic: Topic, key: bytes | None, value: bytes | None, headers: Header
         # A bare DecodeError may quote bytes.
         reason = _without_content(str(error)) if isinstance(error, msgspec.ValidationError) else FOREIGN
         raise MalformedError(reason) from None
+
+
+def _cause(headers: Headers) -> str | None:
+    # Only told for the record: what is no text here stands in nobody's way.
+    return next((value.decode(errors="replace") for name, value in headers if name == CAUSE_HEADER and value), None)
 
 
 def _without_content(reason: str) -> str:

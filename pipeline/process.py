@@ -14,20 +14,27 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from connectors import ServiceUnavailable, kafka
+from connectors.kafka import KafkaAccess
 from pipeline import wiring
 from pipeline.home import Home, HomeError
+from pipeline.keeper.upkeep import Upkeeper
 from pipeline.metrics import Metrics, serve
 from pipeline.settings import API, FILE, Camera, Settings, SettingsError
 from pipeline.shell.attempts import Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
+from pipeline.shell.replay import Replay
 from pipeline.stages.contract import KeptStage, Stage
+from pipeline.stages.erase import Erase
+from pipeline.stages.withdrawal import Withdrawal
 from pipeline.topology import CLIENT, DETECT, ENROL, STAGES, Node
 from pipeline.views import Follower, LiveSet
 
@@ -59,10 +66,11 @@ async def run_stage(settings: Settings, home: Home, name: str, instance: str) ->
         try:
             # Meanwhile: the answer takes its time, and so does loading the engines.
             parts, access = wiring.parts(settings, home), wiring.kafka_access(settings, home)
-            shell = _shell(parts, access, home, name, instance, attempts, meter)
+            folder = home.state / f"faust-{name}-{instance}"
+            stage = shell(name, parts, access, attempts, meter, instance=instance, folder=folder, clock=settings.now)
         finally:
             await expected
-        work = _renewing(shell.run(stop), parts, access) if name == ENROL.name else shell.run(stop)
+        work = _renewing(stage.run(stop), parts, access) if name == ENROL.name else stage.run(stop)
         return await _until_stopped(work, stop, attempts.acquit)
 
 
@@ -190,28 +198,41 @@ def _expect_topics(settings: Settings, home: Home, node: Node) -> None:
         raise ServiceUnavailable(f"there is no topic {', '.join(missing)}; make them with: faceline topics apply")
 
 
-def _shell(
-    parts: Parts, access: KafkaAccess, home: Home, name: str, instance: str, attempts: Attempts, meter: Meter
+def shell(
+    name: str,
+    parts: Parts,
+    access: KafkaAccess,
+    attempts: Attempts,
+    meter: Meter,
+    *,
+    instance: str,
+    folder: Path,
+    clock: Callable[[], datetime],
 ) -> Keeper | Worker:
-    now, deployment = parts.settings.now, parts.settings.deployment()
-    live = LiveSet()
-    node = STAGES[name]
+    """The stage of that name in its shell, ready to run; `folder` is for what the shell keeps, and may be lost."""
+    deployment, node, live = parts.settings.deployment(), STAGES[name], LiveSet()
     stage: Any = wiring.stage(name, parts, live)
-
-    def reader() -> Any:
-        return kafka.consumer(access)
-
+    replay = Replay(deployment, lambda: kafka.consumer(access))
     if node.shell == "keeper":
         from pipeline.keeper import Keeper
 
-        kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, now, reader)
-        tables = Follower(reader(), deployment, node.follows, live.apply) if node.follows else None
-        return Keeper(kept, access, parts.keys, meter, instance=f"{name}-{instance}", tables=tables)
+        kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, clock, replay)
+        tables = Follower(replay.reader(), deployment, node.follows, stage.follow) if node.follows else None
+        upkeep = _upkeep(stage, access, replay, tables, clock) if isinstance(stage, Erase) and tables else None
+        return Keeper(kept, access, parts.keys, meter, instance=f"{name}-{instance}", tables=tables, upkeep=upkeep)
     from pipeline.worker import Worker  # it loads Faust
 
-    desk: Desk[Stage[Any, Any]] = Desk(stage, deployment, attempts, now, reader)
-    folder = home.state / f"faust-{name}-{instance}"
+    desk: Desk[Stage[Any, Any]] = Desk(stage, deployment, attempts, clock, replay)
     return Worker(desk, access, parts.keys, meter, instance=f"{name}-{instance}", folder=folder)
+
+
+def _upkeep(
+    stage: Erase, access: KafkaAccess, replay: Replay, tables: Follower, clock: Callable[[], datetime]
+) -> Upkeeper:
+    from connectors.kafka_admin import KafkaAdmin
+
+    withdrawal = Withdrawal(stage.live, stage.positions, "erase")
+    return Upkeeper(access, replay, withdrawal, tables, KafkaAdmin(access), clock)
 
 
 async def _until_stopped(work: Coroutine[Any, Any, int | None], stop: asyncio.Event, acquit: Callable[[], None]) -> int:

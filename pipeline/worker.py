@@ -199,7 +199,7 @@ class Worker:
     async def _take_from(self, partition: int, events: Sequence[Any]) -> None:
         states, waiting = self._states, deque(events)
         if partition not in states:
-            states[partition] = await self._desk.restored(partition)
+            states[partition] = await self._desk.replay(self._desk.stage, partition)
         work = self._desk.work(partition, states[partition], [receive(self._topic, _record(each)) for each in events])
         async for portion in self._meter.timed(work, len(events)):
             await self._publish(portion.outbox)

@@ -83,9 +83,11 @@ class Audit:
             case Put(value=Ledger(stage="detect") as ledger):
                 self.progress.append(Progress(ledger.session, max(end for _, end in ledger.processed), at))
                 insort(self.times["detect"], at)
+            case Put(value=Operation(outcome="erasing")):
+                insort(self.times["control"], at)
             case Put(value=Operation() as operation):
                 self.answers[operation.operation_id] += 1
-                insort(self.times["control"], at)
+                insort(self.times["control" if operation.erasure is None else "erase"], at)
             case Tombstone(key=face_id) if received.topic is FACES:
                 self.alive.pop(face_id, None)
                 insort(self.times["expire"], at)

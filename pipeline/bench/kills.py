@@ -16,7 +16,9 @@ from pipeline.bench.clips import alternating
 from pipeline.bench.deployment import Deployed, deployed, until
 from pipeline.bench.gallery import drawn, enrol, ensured, filled, index
 from pipeline.machine.supervisor import KAFKA
+from pipeline.operations import persons
 from pipeline.operations.client import Client
+from pipeline.operations.collections import DEFAULT
 from pipeline.topology import FACES, IDENTIFICATIONS, LEDGER, OPERATIONS, STAGES
 
 NAME = "kills"
@@ -174,6 +176,10 @@ class Killer:
                 end = await self._enrolled()
             case "control":
                 await enrol(self.client, self._model, "drawn", ())
+                end = await self._shown(process, reborn)
+            case "erase":
+                person = await enrol(self.client, self._model, "drawn", ())
+                await persons.delete(self.client, DEFAULT, person, request_id=self.client.new_id())
                 end = await self._shown(process, reborn)
             case _:
                 end = await self._shown("identify" if process == KAFKA else process, reborn)

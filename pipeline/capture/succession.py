@@ -67,6 +67,8 @@ async def settle(connect: Callable[[], AIOKafkaConsumer], deployment: Deployment
     if not unsettled(books, streams.camera):
         return
     standing = await _standing(connect(), deployment, streams)
+    # What detect has done is purged: once more, or a frame that it did meanwhile would be in neither.
+    books = await read_books(connect, deployment, camera=streams.camera)
     gaps, ledgers = settlement(books, streams.camera, standing)
     # The ledgers last: killed in between, the next process finds the sessions open and begins again.
     for gap in gaps:

@@ -33,6 +33,8 @@ PLACES: dict[str, tuple[int, int]] = {
     "operations": (636, 618),
     "audit": (1044, 618),
     "enrol": (836, 466),
+    "erase": (836, 600),
+    "gate": (1044, 314),
     "ledger": (1044, 390),
     "gaps": (1044, 466),
     "dead-letters": (1044, 542),

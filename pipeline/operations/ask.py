@@ -52,6 +52,8 @@ class Asker:
             self._outcomes.pop(received.change.key, None)
             return
         told: Operation = received.change.value
+        if told.outcome == "erasing":
+            return
         self._forget_older_than_topic(told)
         self._outcomes[told.operation_id] = told
         for waiting in self._waiting.get(told.operation_id, ()):

@@ -1,12 +1,13 @@
 """Receipts of erasures as proof: their canonical form, the chain they are links of, and the check of both. Pure."""
 
-from pipeline.receipts.canonical import canonical, destroyed_key, digest
+from pipeline.receipts.canonical import MOST_KEYS, canonical, destroyed_key, destroyed_keys, digest
 from pipeline.receipts.chain import NOTHING, Head, appended, verify_chain, verify_held
 from pipeline.receipts.document import proven, written
 from pipeline.receipts.page import moment, page
 from pipeline.receipts.signature import NoPublicKey, Signer, Unproven, fingerprint, public_key, verify_entry
 
 __all__ = [
+    "MOST_KEYS",
     "NOTHING",
     "Head",
     "NoPublicKey",
@@ -15,6 +16,7 @@ __all__ = [
     "appended",
     "canonical",
     "destroyed_key",
+    "destroyed_keys",
     "digest",
     "fingerprint",
     "moment",

@@ -5,6 +5,7 @@ entry, write the rest by RFC 8785, verify.
 """
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import rfc8785
 
 from pipeline.records import AuditEntry, AuditEvent, Receipt, Verified
 
+MOST_KEYS = 300  # an entry must fit into a record
 FINGERPRINT_DIGITS = 32  # 128 bits: nobody finds another key with the same
 
 
@@ -35,6 +37,12 @@ def shortened(content: bytes) -> str:
 def destroyed_key(kid: str) -> str:
     """The fingerprint of a data key's id; the id is no secret, but names what else was sealed with it."""
     return shortened(kid.encode())
+
+
+def destroyed_keys(kids: Iterable[str]) -> tuple[str, ...]:
+    """The fingerprints of these keys, sorted; of more than `MOST_KEYS`, the one of all of them in that order."""
+    each = sorted(destroyed_key(kid) for kid in kids)
+    return tuple(each) if len(each) <= MOST_KEYS else (shortened("".join(each).encode()),)
 
 
 def in_order(event: AuditEvent) -> AuditEvent:

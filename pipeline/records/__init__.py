@@ -8,6 +8,7 @@ from pipeline.records.audit import (
     AuditEntry,
     AuditEvent,
     Bound,
+    ErasedKind,
     Passed,
     Receipt,
     Span,
@@ -50,6 +51,7 @@ from pipeline.records.streams import (
     Ledger,
     Shot,
     Watch,
+    Watermark,
 )
 from pipeline.records.tables import (
     DIRECTORY,
@@ -57,6 +59,7 @@ from pipeline.records.tables import (
     Collection,
     CollectionKind,
     Directory,
+    Erasure,
     GalleryKind,
     Membership,
     Operation,
@@ -86,6 +89,8 @@ __all__ = [
     "DeleteFace",
     "DeletePerson",
     "Directory",
+    "ErasedKind",
+    "Erasure",
     "Face",
     "FinishTraining",
     "Frame",
@@ -114,4 +119,5 @@ __all__ = [
     "UpdatePerson",
     "Verified",
     "Watch",
+    "Watermark",
 ]

@@ -16,6 +16,9 @@ Digest = Annotated[bytes, msgspec.Meta(min_length=32, max_length=32)]  # SHA-256
 Signature = Annotated[bytes, msgspec.Meta(min_length=64, max_length=64)]  # Ed25519, RFC 8032
 
 
+ErasedKind = Literal["face", "person", "collection"]
+
+
 class Span(Record, frozen=True):
     """The tombstones of an erasure in one partition: `count` of them, at offsets `first`..`last`, both inclusive."""
 
@@ -56,7 +59,7 @@ class Receipt(Record, frozen=True, tag_field="event", tag="receipt"):
 
     erasure: str
     principal: str
-    kind: Literal["face", "person", "collection"]
+    kind: ErasedKind
     subject: str
     requested: Instant
     effective: Instant

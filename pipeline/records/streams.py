@@ -105,3 +105,15 @@ class DeadLetter(Record, frozen=True):
     attempts: int
     found_at: Instant
     frame: FrameId | None = None
+
+
+class Watermark(Record, frozen=True):
+    """How far the owner of a partition of `faces` has come with the tables.
+
+    Nothing that it publishes from now on rests on less. `positions` are next offsets by "topic/partition", of topics as
+    the map calls them. `by` says who owned the partition: identify, or the eraser that took it over.
+    """
+
+    positions: dict[str, int]
+    by: Literal["identify", "erase"]
+    at: Instant

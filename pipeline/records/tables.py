@@ -2,6 +2,7 @@
 
 from typing import Final, Literal
 
+from pipeline.records.audit import ErasedKind, Passed, Span
 from pipeline.records.base import Instant, Record, Sealed
 from pipeline.records.recognition import Recognition
 
@@ -88,14 +89,35 @@ class Membership(Record, frozen=True):
     added: Instant
 
 
+class Erasure(Record, frozen=True):
+    """What a deletion has to make true everywhere before it may be called done; then, how it was seen to be true.
+
+    `counts` are the tombstones that control wrote with it, by topic. `keys` are fingerprints of the data keys that were
+    destroyed (`receipts.destroyed_keys`).
+    """
+
+    kind: ErasedKind
+    subject: str
+    principal: str
+    counts: dict[str, int]
+    keys: tuple[str, ...] = ()
+    tombstones: tuple[Span, ...] = ()
+    passed: tuple[Passed, ...] = ()
+
+
 class Operation(Record, frozen=True):
-    """The outcome of a command, under its operation id."""
+    """The outcome of a command, under its operation id.
+
+    "erasing" is none yet: the tables have forgotten, and somebody may still be about to name the person. The erase
+    stage puts the outcome in its place once nobody can.
+    """
 
     operation_id: str
-    outcome: Literal["succeeded", "failed"]
+    outcome: Literal["erasing", "succeeded", "failed"]
     requested: Instant
     finished: Instant
     code: str = ""
     message: str = ""
     resource: str | None = None
     forgotten: int = 0
+    erasure: Erasure | None = None

@@ -17,7 +17,7 @@ from pipeline.settings.camera import Camera
 from pipeline.settings.keys import Keys
 from pipeline.settings.mistakes import SettingsError, mistakes
 from pipeline.settings.receipts import Receipts
-from pipeline.settings.tables import FILE, Clock, Detect, Identify, Kafka, Logs, Metrics, Milvus, Models, Table
+from pipeline.settings.tables import FILE, Clock, Detect, Erase, Identify, Kafka, Logs, Metrics, Milvus, Models, Table
 from pipeline.topology import STAGES, Deployment, Scale
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Camera",
     "Clock",
     "Detect",
+    "Erase",
     "Identify",
     "Kafka",
     "Keys",
@@ -52,6 +53,7 @@ class Settings(Table):
     models: Models = Models()
     detect: Detect = Detect()
     identify: Identify = Identify()
+    erase: Erase = Erase()
     api: Api = Api()
     logs: Logs = Logs()
     metrics: Metrics = Metrics()

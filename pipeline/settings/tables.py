@@ -188,6 +188,14 @@ class Identify(Table):
     )
 
 
+class Erase(Table):
+    """How deletions are seen through."""
+
+    patience: Seconds = Field(
+        default=3, ge=0, le=60, description="seconds that identify may be silent before its work is taken from it"
+    )
+
+
 class Logs(Table):
     """The processes' logs: JSON lines in the home, rotated; they hold no names and no templates."""
 

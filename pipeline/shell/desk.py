@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
-
 from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
 from pipeline.records import Frame
 from pipeline.shell.attempts import MOST, Attempts
 from pipeline.shell.outbox import Outbox, outbox
+from pipeline.shell.replay import Replay
 from pipeline.stages.contract import Output, Stage
 from pipeline.topology import Deployment
-from pipeline.views import Follower
 
 Clock = Callable[[], datetime]
 S = TypeVar("S", bound=Stage[Any, Any], covariant=True)
@@ -43,23 +41,8 @@ class Desk(Generic[S]):
     deployment: Deployment
     attempts: Attempts
     clock: Clock
-    reader: Callable[[], AIOKafkaConsumer]
+    replay: Replay
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
-
-    async def restored(self, partition: int) -> Any:
-        """The state of a partition, from everything that the stage itself wrote there."""
-        state = self.stage.begin()
-        if not self.stage.node.replays:
-            return state
-
-        def learn(received: Received) -> None:
-            nonlocal state
-            state = self.stage.replay(state, received)
-
-        follower = Follower(self.reader(), self.deployment, self.stage.node.replays, learn, partitions=[partition])
-        await follower.start()
-        await follower.stop()
-        return state
 
     async def work(self, partition: int, state: Any, inputs: Sequence[Received | Unusable]) -> AsyncIterator[Portion]:
         """Take `inputs` of one partition, in order of their offsets."""

@@ -9,7 +9,7 @@ from pipeline.changes import Put
 from pipeline.codec import Unusable, Wire, encode
 from pipeline.contract import cloud_event
 from pipeline.records import DeadLetter, Identification
-from pipeline.stages.contract import DestroyExpiredKeys, DestroyKeys, Emit, Output
+from pipeline.stages.contract import DestroyExpiredKeys, DestroyKeys, Emit, Nudge, Output, Purge, TakeOver, Upkeep
 from pipeline.topology import DEAD_LETTERS, Deployment
 
 
@@ -43,13 +43,14 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Outbox:
-    """What one step of one partition causes, in order: keys to destroy first, then records to write."""
+    """What one step of one partition causes, in order: keys to destroy, then records to write, then the upkeep."""
 
     kids: tuple[str, ...] = ()
     expired_at: datetime | None = None
     records: Sequence[Outgoing] = field(default_factory=tuple)
     dead_letters: int = 0
     told: Sequence[Identification] = field(default_factory=tuple)
+    upkeep: Sequence[Upkeep] = field(default_factory=tuple)
 
     def destroy_keys(self, keys: KeyShredder) -> None:
         """Blocking; repeated after a crash, because what asks for it is read again."""
@@ -73,12 +74,15 @@ def outbox(
     records: list[Outgoing] = []
     dead_letters = 0
     told: list[Identification] = []
+    upkeep: list[Upkeep] = []
     for output in outputs:
         match output:
             case DestroyKeys():
                 kids += output.kids
             case DestroyExpiredKeys():
                 expired_at = output.now
+            case TakeOver() | Nudge() | Purge():
+                upkeep.append(output)
             case Unusable():
                 records.append(_outgoing(deployment, partition, dead_letter(output, now, attempts), now))
                 dead_letters += 1
@@ -86,7 +90,7 @@ def outbox(
                 records.append(_outgoing(deployment, partition, output, now))
                 if isinstance(output.change, Put) and isinstance(output.change.value, Identification):
                     told.append(output.change.value)
-    return Outbox(tuple(kids), expired_at, records, dead_letters, told)
+    return Outbox(tuple(kids), expired_at, records, dead_letters, told, upkeep)
 
 
 def dead_letter(unusable: Unusable, now: datetime, attempts: int) -> Emit:

@@ -41,19 +41,42 @@ class DestroyExpiredKeys:
     now: datetime
 
 
-Output = Emit | DestroyKeys | DestroyExpiredKeys
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Take a partition of `faces` from whoever owns it at identify, and do there what its owner owes everybody.
+
+    That is what `stages.withdrawal` does. To be repeated while it is needed; the owner may come back at any time.
+    """
+
+    partition: int
 
 
-class Stage(Protocol[State, Prepared]):
-    """A stage, as both shells see it."""
+@dataclass(frozen=True, slots=True)
+class Nudge:
+    """Append something to each partition of a topic: only an append rolls a segment, and only then it is cleaned."""
+
+    topic: Topic
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Delete what the group of `reader` has read and committed of the topic that it reads.
+
+    Of the partitions that fall to the one that the stage works on: each falls to one.
+    """
+
+    reader: Node
+
+
+Upkeep = TakeOver | Nudge | Purge
+Output = Emit | DestroyKeys | DestroyExpiredKeys | Upkeep
+
+
+class Replaying(Protocol[State]):
+    """Whatever has a state per partition that can be rebuilt."""
 
     @property
     def node(self) -> Node: ...
-
-    @property
-    def batch(self) -> int:
-        """How many records a step takes at most."""
-        ...
 
     def begin(self) -> State:
         """The state of a partition of which nothing is known."""
@@ -61,6 +84,15 @@ class Stage(Protocol[State, Prepared]):
 
     def replay(self, state: State, received: Received) -> State:
         """Learn from a record that the stage itself once wrote."""
+        ...
+
+
+class Stage(Replaying[State], Protocol[State, Prepared]):
+    """A stage, as both shells see it."""
+
+    @property
+    def batch(self) -> int:
+        """How many records a step takes at most."""
         ...
 
     def prepare(self, inputs: Sequence[Received]) -> Prepared:

@@ -1,6 +1,5 @@
 """Match faces against the galleries: the gallery proposes, the live set decides."""
 
-import heapq
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,13 +9,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.changes import Put, Tombstone
+from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
 from pipeline.galleries import Candidate, Gallery, Searched
 from pipeline.records import Face, Identification, Shot
 from pipeline.stages.contract import Emit, Output
+from pipeline.stages.withdrawal import Known, Passage, Withdrawal
 from pipeline.topology import IDENTIFICATIONS, IDENTIFY, Node
-from pipeline.views import LiveSet
+from pipeline.views import LiveSet, Positions
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +38,6 @@ class _Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Passage:
-    """What is published about a track: who was named, in which revision, until when."""
-
-    person: str | None
-    revision: int
-    expires: datetime
-
-
-@dataclass(slots=True)
-class Known:
-    """What one partition has published and not yet withdrawn. Handed from step to step; changed in place."""
-
-    passages: dict[str, Passage] = field(default_factory=dict)
-    by_person: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    ends: list[tuple[datetime, str]] = field(default_factory=list)
-
-    def publish(self, track: str, passage: Passage) -> None:
-        self.withdraw(track)
-        self.passages[track] = passage
-        if passage.person is not None:
-            self.by_person[passage.person].add(track)
-        heapq.heappush(self.ends, (passage.expires, track))
-
-    def withdraw(self, track: str) -> None:
-        passage = self.passages.pop(track, None)
-        if passage is not None and passage.person is not None:
-            tracks = self.by_person[passage.person]
-            tracks.discard(track)
-            if not tracks:
-                del self.by_person[passage.person]
-
-
-@dataclass(frozen=True, slots=True)
 class Identify:
     """One identification per track: its newest revision, or its tombstone.
 
@@ -84,22 +51,22 @@ class Identify:
     open_template: Callable[[Face], NDArray[np.float32] | None]
     keep: timedelta = timedelta(hours=24)
     candidates: int = 5
+    positions: Positions = field(default_factory=Positions)
     batch: int = 64
 
     @property
     def node(self) -> Node:
         return IDENTIFY
 
+    def follow(self, received: Received) -> None:
+        self.live.apply(received)
+        self.positions.apply(received)
+
     def begin(self) -> Known:
-        return Known()
+        return self._withdrawal.begin()
 
     def replay(self, state: Known, received: Received) -> Known:
-        match received.change:
-            case Tombstone(key=track):
-                state.withdraw(track)
-            case Put(key=track, value=told):
-                state.publish(track, Passage(told.person_id, told.revision, told.expires))
-        return state
+        return self._withdrawal.replay(state, received)
 
     def prepare(self, inputs: Sequence[Received]) -> list[Probe | Unusable]:
         opened: list[_Opened] = []
@@ -196,15 +163,8 @@ class Identify:
         )
 
     def tick(self, state: Known, now: datetime) -> tuple[Known, list[Output], datetime | None]:
-        gone = [person for person in state.by_person if person not in self.live.persons]
-        # A dict, because a track can end for both reasons at once, and is forgotten once.
-        withdrawn = {track: None for person in gone for track in sorted(state.by_person[person])}
-        while state.ends and state.ends[0][0] <= now:
-            end, track = heapq.heappop(state.ends)
-            passage = state.passages.get(track)
-            if passage is not None and passage.expires == end:
-                withdrawn[track] = None
-        for track in withdrawn:
-            state.withdraw(track)
-        outputs: list[Output] = [Emit(IDENTIFICATIONS, Tombstone(track)) for track in withdrawn]
-        return state, outputs, state.ends[0][0] if state.ends else None
+        return self._withdrawal.tick(state, now)
+
+    @property
+    def _withdrawal(self) -> Withdrawal:
+        return Withdrawal(self.live, self.positions, "identify")

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.topology.topics import (
+    AUDIT,
     COMMANDS,
     DEAD_LETTERS,
     FACES,
     FRAMES,
     GAPS,
+    GATE,
     IDENTIFICATIONS,
     LEDGER,
-    LIVE,
     OPERATIONS,
     TABLES,
     TEMPLATES,
@@ -56,9 +57,9 @@ IDENTIFY = Node(
     "keeper",
     "matches faces against the galleries; the live set decides",
     reads=FACES,
-    follows=LIVE,
+    follows=TABLES,
     replays=(IDENTIFICATIONS,),
-    writes=(IDENTIFICATIONS, DEAD_LETTERS),
+    writes=(IDENTIFICATIONS, GATE, DEAD_LETTERS),
 )
 EXPIRE = Node(
     "expire",
@@ -83,6 +84,15 @@ CONTROL = Node(
     replays=(*TABLES, OPERATIONS),
     writes=(*TABLES, OPERATIONS, DEAD_LETTERS),
 )
+ERASE = Node(
+    "erase",
+    "keeper",
+    "calls a deletion done once it names nobody, signs the receipt",
+    reads=OPERATIONS,
+    follows=(*TABLES, GATE),
+    replays=(OPERATIONS, AUDIT),
+    writes=(OPERATIONS, AUDIT, IDENTIFICATIONS, GATE, DEAD_LETTERS),
+)
 ENROL = Node(
     "enrol",
     "worker",
@@ -91,5 +101,5 @@ ENROL = Node(
     writes=(DEAD_LETTERS,),
 )
 
-NODES: tuple[Node, ...] = (CAPTURE, DETECT, IDENTIFY, EXPIRE, CLIENT, CONTROL, ENROL)
+NODES: tuple[Node, ...] = (CAPTURE, DETECT, IDENTIFY, EXPIRE, CLIENT, CONTROL, ERASE, ENROL)
 STAGES: Mapping[str, Node] = {node.name: node for node in NODES if node.shell in ("worker", "keeper")}

@@ -135,6 +135,15 @@ COMMANDS = Topic(
     "what was asked for",
     retention_ms=7 * DAY,
 )
+GATE = Topic(
+    "gate",
+    "stage",
+    records.Watermark,
+    "compact",
+    "stream",
+    "how far identify has come with the tables",
+    segment_ms=10 * MINUTE,
+)
 LEDGER = Topic(
     "ledger",
     "camera/session/stage",
@@ -176,10 +185,9 @@ TOPICS: tuple[Topic, ...] = (
     MEMBERSHIPS,
     OPERATIONS,
     AUDIT,
+    GATE,
     LEDGER,
     GAPS,
     DEAD_LETTERS,
 )
 TABLES = (COLLECTIONS, PERSONS, TEMPLATES, MEMBERSHIPS)
-# What decides who may be named.
-LIVE = (COLLECTIONS, PERSONS, TEMPLATES)

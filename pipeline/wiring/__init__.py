@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from connectors.kafka import KafkaAccess
 from models.catalogue import Catalogue, load_catalogue
 from pipeline.home import Home, HomeError
-from pipeline.records import Recognition
+from pipeline.records import Bound, Recognition
 from pipeline.settings import Settings
 from pipeline.wiring.keys import erase, examined, key_store
 from pipeline.wiring.stages import Parts, stage
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from models.pack import FaceModels
     from models.store import ModelStore
     from pipeline.operations.detection import Observer
+    from pipeline.receipts import Signer
 
 __all__ = [
     "Parts",
@@ -141,4 +142,18 @@ def parts(settings: Settings, home: Home) -> Parts:
         catalogue=catalogue(),
         models=lambda: face_models(settings),
         milvus=lambda: milvus(settings, home),
+        signer=lambda: _signer(settings, home),
+        bounds=lambda: _bounds(settings, home),
     )
+
+
+def _signer(settings: Settings, home: Home) -> Signer:
+    from pipeline.wiring.receipts import signer
+
+    return signer(settings, home)
+
+
+def _bounds(settings: Settings, home: Home) -> tuple[Bound, ...]:
+    from pipeline.wiring.erasing import promised
+
+    return promised(kafka_access(settings, home), settings.deployment())

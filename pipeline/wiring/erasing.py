@@ -1,10 +1,13 @@
 """The bounds of a deployment as it stands: its Kafka is asked for the settings in force, the rest is known here."""
 
+import asyncio
 from collections.abc import Mapping
 
+from connectors import ServiceRefused
 from connectors.kafka import KafkaAccess
 from connectors.kafka_cluster import ClusterState, observe
 from connectors.root_keys import LEASE
+from pipeline import records
 from pipeline.erasing import bounds
 from pipeline.erasing.bounds import Bound, InForce
 from pipeline.operations.rebuilding import kept_at_most
@@ -51,3 +54,12 @@ def in_force(cluster: ClusterState) -> InForce:
 
 def _total(sizes: Mapping[str, int], topics: set[str]) -> int:
     return sum(size for name, size in sizes.items() if name in topics)
+
+
+def promised(access: KafkaAccess, deployment: Deployment) -> tuple[records.Bound, ...]:
+    """The same for a receipt, which is signed also where nobody may look: then nothing is promised. Blocks."""
+    try:
+        found = asyncio.run(all_bounds(access, deployment))
+    except ServiceRefused as refusal:
+        return (records.Bound(store="all", why=str(refusal)),)
+    return tuple(records.Bound(store=each.store, why=each.why, seconds=each.seconds) for each in found)

@@ -14,6 +14,7 @@ from pipeline.stages.contract import KeptStage, Stage
 from pipeline.stages.control import Control
 from pipeline.stages.detect import Detect
 from pipeline.stages.enrol import Enrol
+from pipeline.stages.erase import Erase
 from pipeline.stages.expire import Expire
 from pipeline.stages.identify import Identify
 from pipeline.stages.tracks import TrackPolicy
@@ -25,6 +26,8 @@ from pipeline.wiring.galleries import Templates, gallery
 if TYPE_CHECKING:
     from connectors.milvus import Milvus
     from models.pack import FaceModels
+    from pipeline.receipts import Signer
+    from pipeline.records import Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Parts:
     catalogue: Catalogue
     models: Callable[[], FaceModels]
     milvus: Callable[[], Milvus]
+    signer: Callable[[], Signer]
+    bounds: Callable[[], tuple[Bound, ...]]
 
 
 def stage(name: str, parts: Parts, live: LiveSet) -> Stage[Any, Any] | KeptStage[Any, Any]:
@@ -52,6 +57,8 @@ def stage(name: str, parts: Parts, live: LiveSet) -> Stage[Any, Any] | KeptStage
             return Expire()
         case "control":
             return Control()
+        case "erase":
+            return _erase(parts, live)
         case _:
             raise SettingsError([f"there is no stage {name!r}; there are: {', '.join(STAGES)}"])
 
@@ -84,3 +91,9 @@ def _enrol(parts: Parts) -> Enrol:
 
     index = MilvusIndex(parts.milvus(), parts.catalogue, Rotations(parts.keys))
     return Enrol(index, Templates(parts.keys, parts.catalogue).enrolled)
+
+
+def _erase(parts: Parts, live: LiveSet) -> Erase:
+    settings = parts.settings
+    patience = timedelta(seconds=settings.erase.patience)
+    return Erase(settings.deployment().scale.streams, live, parts.signer(), parts.bounds, patience)

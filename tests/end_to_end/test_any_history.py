@@ -32,7 +32,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.milvus, pytest.mark.timeout(600)]
 
 MODEL = "recognition_04"
 EXAMPLES, STEPS = 4, 25
-KILLED = ("api", "control", "enrol")
+KILLED = ("api", "control", "erase", "enrol")
 PATIENCE = 60.0
 FACES = ("eileen", "grace")
 GROUPS = {"persongroups": "personGroupId", "largepersongroups": "largePersonGroupId"}

@@ -41,7 +41,7 @@ pytestmark = [
 ]
 
 SHARED_MODELS = Path(__file__).parents[3] / "shared" / "models"
-STAGES = ("detect", "identify", "expire", "control", "enrol")
+STAGES = ("detect", "identify", "expire", "control", "erase", "enrol")
 CAMERA = "capture-door"
 VERSION = [(SCHEMA_HEADER, b"1")]
 SETTINGS = """

@@ -37,7 +37,7 @@ pytestmark = [
 ]
 
 SHARED_MODELS = Path(__file__).parents[3] / "shared" / "models"
-STAGES = {"detect", "identify", "expire", "control", "enrol"}
+STAGES = {"detect", "identify", "expire", "control", "erase", "enrol"}
 USER = "faceline"
 SECRET = secrets.token_urlsafe(16)
 MECHANISM = "SCRAM-SHA-512"

@@ -24,6 +24,7 @@ from pipeline.records import Box, Face, FrameId, Identification, Recognition, Se
 from pipeline.shell.attempts import Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
+from pipeline.shell.replay import Replay
 from pipeline.stages.contract import Emit, Output
 from pipeline.topology import FACES, IDENTIFICATIONS, IDENTIFY, Deployment, Node
 from pipeline.worker import Worker
@@ -129,10 +130,9 @@ async def main(shell: str, bootstrap: str, prefix: str, instance: str, folder: P
     # The shortest that brokers allow: tests wait for a member that went.
     kafka.SESSION_MS, kafka.HEARTBEAT_MS = 6_000, 1_000
     access = KafkaAccess(bootstrap)
-    attempts = Attempts(folder / f"{instance}.attempts")
-    desk = Desk(
-        Echo(instance), Deployment(prefix=prefix), attempts, lambda: datetime.now(UTC), lambda: kafka.consumer(access)
-    )
+    attempts, deployment = Attempts(folder / f"{instance}.attempts"), Deployment(prefix=prefix)
+    replay = Replay(deployment, lambda: kafka.consumer(access))
+    desk = Desk(Echo(instance), deployment, attempts, lambda: datetime.now(UTC), replay)
     meter = Meter(Metrics("echo"), "echo", FACES.name)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)

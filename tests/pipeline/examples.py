@@ -46,8 +46,8 @@ def sealed(kid: str = "k0") -> Sealed:
     return Sealed(kid, b"nonce", b"ciphertext")
 
 
-def received(topic: Topic, change: Change[Any], offset: int = 0, partition: int = 0) -> Received:
-    return Received(topic, partition, offset, NOON, change)
+def received(topic: Topic, change: Change[Any], offset: int = 0, partition: int = 0, at: datetime = NOON) -> Received:
+    return Received(topic, partition, offset, at, change)
 
 
 def frame(sequence: int = 0, *, previous: int | None = None, camera: str = "door", session: str = "s1") -> Frame:

@@ -71,6 +71,8 @@ def strategy(kind: msgspec.inspect.Type, outward: bool) -> st.SearchStrategy[Any
             return st.tuples(*(strategy(item, outward) for item in items))
         case msgspec.inspect.VarTupleType(item_type=item):
             return st.lists(strategy(item, outward), max_size=3).map(tuple)
+        case msgspec.inspect.DictType(key_type=key, value_type=value):
+            return st.dictionaries(strategy(key, outward), strategy(value, outward), max_size=3)
         case msgspec.inspect.LiteralType(values=values):
             return st.sampled_from(values)
         case msgspec.inspect.IntType(ge=int(least), le=most):

@@ -36,6 +36,7 @@ NEEDS = {
     "enrol": {"faust", "pymilvus"},
     "expire": set[str](),
     "control": set[str](),
+    "erase": set[str](),
 }
 # As `pipeline.process` does it, up to the connections. The models of detect are files: what runs them is loaded here.
 ASSEMBLED = """

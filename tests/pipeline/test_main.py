@@ -74,7 +74,7 @@ def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> 
         (("status", "--xml"), "No such option: --xml; see: faceline --help"),
         (
             ("worker", "guess"),
-            "Invalid value: there is no stage 'guess'; there is: detect, identify, expire, control, enrol; "
+            "Invalid value: there is no stage 'guess'; there is: detect, identify, expire, control, erase, enrol; "
             "see: faceline --help",
         ),
         (("capture", "door"), "faceline.toml: no [[camera]] is called 'door'; there is: none"),

@@ -7,7 +7,7 @@ here for what really runs, beyond what `naming` says:
 |---|---|
 | the gate admits, an identification is sent, commits | `Identify.decide`, `Keeper._commit`, the transaction's end |
 | what a worker knows to be published | `stages/identify.py`, `Known.by_person`: who was named on which track |
-| a new owner replays | `Keeper._own`: InitProducerId, then `Desk.restored` reads the stage's own output |
+| a new owner replays | `Keeper._own`: InitProducerId, then `Replay` reads the stage's own output |
 | a watermark with the tombstone | `Identify.tick` withdraws; the watermark belongs into the same transaction |
 | the eraser fences, reads, withdraws | it becomes the owner of a silent partition, and writes as its owner |
 

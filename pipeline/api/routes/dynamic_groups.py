@@ -75,7 +75,7 @@ async def get_operation(asked: Current, operation_id: Uuid = OPERATION) -> answe
     found = directory.operation(asked.client, operation_id)
     return answers.Operation(
         operation_id=operation_id,
-        status=found.outcome,
+        status="running" if found.outcome == "erasing" else found.outcome,
         created_time=found.requested,
         last_action_time=found.finished,
         finished_time=found.finished,

@@ -141,4 +141,4 @@ def forget(state: Tables, scope: str) -> Consequence:
         ),
     ]
     kids = (collection.name.kid, *(person.kid for person in persons), *(each.vector.kid for each in listed))
-    return Consequence(changes, collection.uid, kids)
+    return Consequence(changes, collection.uid, kids, "collection")

@@ -64,7 +64,7 @@ def forget(state: Tables, command: DeleteFace) -> Consequence:
     template = _existing(state, command.scope, command.person_id, command.persisted_face_id)
     destroyed = (template.vector.kid,) if template.person_id is None else ()
     key = template_key(template_owner(template), template.persisted_face_id)
-    return Consequence([(TEMPLATES, Tombstone(key))], template.persisted_face_id, destroyed)
+    return Consequence([(TEMPLATES, Tombstone(key))], template.persisted_face_id, destroyed, "face")
 
 
 def check_templates(state: Tables, scope: str, person: Person, templates: Sequence[Template]) -> None:

@@ -60,7 +60,7 @@ def update(state: Tables, command: UpdatePerson) -> Consequence:
 def forget(state: Tables, command: DeletePerson) -> Consequence:
     """Destroy the key, then forget the person, every template and every membership."""
     person = person_of(state, command.scope, command.person_id)
-    return Consequence(forgotten_person(state, person), person.person_id, (person.kid,))
+    return Consequence(forgotten_person(state, person), person.person_id, (person.kid,), "person")
 
 
 def forgotten_person(state: Tables, person: Person) -> list[tuple[Topic, Change[object]]]:

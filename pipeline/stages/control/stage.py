@@ -1,11 +1,13 @@
 """The one writer of the tables: checks what was asked for, writes what follows from it, and says how it ended."""
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pipeline.changes import Put, Tombstone
+from pipeline.changes import Change, Put, Tombstone
 from pipeline.codec import Received, Unusable
+from pipeline.receipts import destroyed_keys
 from pipeline.records import (
     AddCollection,
     AddFace,
@@ -15,6 +17,7 @@ from pipeline.records import (
     DeleteCollection,
     DeleteFace,
     DeletePerson,
+    Erasure,
     FinishTraining,
     Operation,
     TrainCollection,
@@ -84,17 +87,20 @@ class Control:
             return [Emit(OPERATIONS, Put(command.operation_id, outcome))]
         for topic, change in consequence.changes:
             state.live.apply_change(topic, change)
+        erasure = _erasure(command, consequence)
         outcome = Operation(
             operation_id=command.operation_id,
-            outcome="succeeded",
+            outcome="succeeded" if erasure is None else "erasing",
             requested=command.requested_at,
             finished=now,
             resource=consequence.resource,
             forgotten=sum(isinstance(change, Tombstone) for _, change in consequence.changes),
+            erasure=erasure,
         )
         # The key goes first: whatever fails after it, nobody reads a template of the person again.
         outputs: list[Output] = [DestroyKeys(consequence.destroyed)] if consequence.destroyed else []
-        outputs += [Emit(topic, change) for topic, change in consequence.changes]
+        cause = None if erasure is None else command.operation_id
+        outputs += [Emit(topic, _caused(change, cause)) for topic, change in consequence.changes]
         return [*outputs, Emit(OPERATIONS, Put(command.operation_id, outcome))]
 
     def tick(self, state: Tables, now: datetime) -> tuple[Tables, list[Output], datetime | None]:
@@ -102,6 +108,24 @@ class Control:
         for operation in old:
             del state.outcomes[operation]
         return state, [], now + SWEEP
+
+
+def _erasure(command: AnyCommand, consequence: Consequence) -> Erasure | None:
+    """What the erase stage has to see through; None where nothing is forgotten."""
+    if consequence.erased is None:
+        return None
+    gone = [topic.name for topic, change in consequence.changes if isinstance(change, Tombstone)]
+    return Erasure(
+        kind=consequence.erased,
+        subject=consequence.resource,
+        principal=command.principal,
+        counts=dict(sorted(Counter(gone).items())),
+        keys=destroyed_keys(consequence.destroyed),
+    )
+
+
+def _caused(change: Change[object], cause: str | None) -> Change[object]:
+    return replace(change, cause=cause) if isinstance(change, Tombstone) else change
 
 
 def _consequence(state: Tables, command: AnyCommand, now: datetime) -> Consequence:

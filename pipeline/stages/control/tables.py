@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeline.changes import Change
-from pipeline.records import DIRECTORY, KIND_WORDS, Collection, CollectionKind, Person
+from pipeline.records import DIRECTORY, KIND_WORDS, Collection, CollectionKind, ErasedKind, Person
 from pipeline.topology import Topic
 from pipeline.views import LiveSet
 
@@ -31,11 +31,15 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Consequence:
-    """What an accepted command causes; the keys are destroyed before any of the changes is written."""
+    """What an accepted command causes; the keys are destroyed before any of the changes is written.
+
+    With `erased`, the tables forget `resource`, and the command is done when nobody can name it any more.
+    """
 
     changes: Sequence[tuple[Topic, Change[object]]]
     resource: str
     destroyed: tuple[str, ...] = ()
+    erased: ErasedKind | None = None
 
 
 def collection_of(state: Tables, scope: str) -> Collection:

@@ -15,7 +15,6 @@ import cv2
 import httpx
 from fastapi import FastAPI
 
-from connectors import kafka
 from connectors.footage import portraits
 from connectors.kafka import KafkaAccess
 from connectors.keystore import KeyStore
@@ -31,18 +30,19 @@ from pipeline.api.service import Service
 from pipeline.home import Home
 from pipeline.keeper import Keeper
 from pipeline.metrics import Metrics
+from pipeline.process import shell
 from pipeline.settings import Settings, parse
 from pipeline.shell.attempts import Attempts
-from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
 from pipeline.topology import STAGES
-from pipeline.views import Follower, LiveSet
 from pipeline.wiring import Parts
+from pipeline.wiring.erasing import promised
 from pipeline.wiring.galleries.generations import Generations
 from pipeline.worker import Worker
 from tests.pipeline.conftest import fresh_cluster
+from tests.pipeline.receipts.signing import SIGNER
 
-STAGES_OF_THE_API = ("control", "expire", "enrol")
+STAGES_OF_THE_API = ("control", "expire", "enrol", "erase")
 KEY_HEADER = "Ocp-Apim-Subscription-Key"
 BASE = "http://face.test"
 
@@ -132,6 +132,8 @@ async def house(
     given = {
         "kafka": {"bootstrap": bootstrap, "prefix": cluster.deployment.prefix},
         "milvus": {"uri": milvus},
+        # No identify runs here that could be waited for.
+        "erase": {"patience": 0},
         **tables,
     }
     home, clock = Home(folder), Clock()
@@ -145,6 +147,8 @@ async def house(
             catalogue=wiring.catalogue(),
             models=lambda: wiring.face_models(settings),
             milvus=lambda: wiring.milvus(settings, home),
+            signer=lambda: SIGNER,
+            bounds=lambda: promised(cluster.access, cluster.deployment),
         )
         if "enrol" in stages:
             stack.callback(_emptied, milvus)
@@ -195,14 +199,9 @@ async def running(
 
 
 def _shell(name: str, parts: Parts, access: KafkaAccess, home: Home, clock: Callable[[], datetime]) -> Keeper | Worker:
-    deployment, node, live = parts.settings.deployment(), STAGES[name], LiveSet()
     attempts, meter = Attempts(home.state / f"{name}.attempts"), Meter(Metrics(name), name, STAGES[name].input.name)
-    stage: Any = wiring.stage(name, parts, live)
-    desk: Desk[Any] = Desk(stage, deployment, attempts, clock, lambda: kafka.consumer(access))
-    if node.shell == "worker":
-        return Worker(desk, access, parts.keys, meter, instance=f"{name}-0", folder=home.state / f"faust-{name}")
-    tables = Follower(kafka.consumer(access), deployment, node.follows, live.apply) if node.follows else None
-    return Keeper(desk, access, parts.keys, meter, instance=f"{name}-0", tables=tables)
+    folder = home.state / f"faust-{name}"
+    return shell(name, parts, access, attempts, meter, instance="0", folder=folder, clock=clock)
 
 
 def photos() -> dict[str, bytes]:

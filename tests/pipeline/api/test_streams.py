@@ -27,7 +27,7 @@ CAMERA = "door"
 @pytest.fixture
 async def open_house(broker: EmbeddedBroker, milvus: str, tmp_path: Path) -> AsyncIterator[House]:
     """A deployment with every stage."""
-    stages = ("control", "expire", "enrol", "detect", "identify")
+    stages = ("control", "expire", "enrol", "detect", "identify", "erase")
     async with house(broker.bootstrap, milvus, tmp_path, stages=stages) as running:
         yield running
 

@@ -17,7 +17,10 @@ from pipeline.operations.client import Client, Tables
 from pipeline.records import Sealed
 from pipeline.stages.contract import DestroyKeys, Emit
 from pipeline.stages.control import Control
-from pipeline.topology import COMMANDS, Deployment, Topic
+from pipeline.stages.erase import Erase
+from pipeline.topology import COMMANDS, OPERATIONS, Deployment, Topic
+from pipeline.views import LiveSet
+from tests.pipeline.receipts.signing import SIGNER
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -76,6 +79,9 @@ class MemoryControl:
     def __post_init__(self) -> None:
         self._stage = Control()
         self._state = self._stage.begin()
+        # No faces, so no partition that anybody would have to wait for.
+        self._erase = Erase(0, LiveSet(), SIGNER, tuple)
+        self._erasing = self._erase.begin()
 
     async def send_and_wait(
         self,
@@ -98,14 +104,24 @@ class MemoryControl:
             match output:
                 case DestroyKeys(kids=kids):
                     self.keys.destroy(kids)
-                case Emit(topic=topic, change=caused):
-                    wire = codec.encode(topic, caused)
-                    again = codec.decode(topic, wire.key, wire.value, wire.headers)
-                    told = Received(topic, 0, len(self.written), NOW, again)
-                    self.written.append(told)
-                    self.hear(told)
+                case Emit():
+                    self._write(output)
                 case _:
                     pytest.fail(f"control asks for {type(output).__name__}, which a command never causes")
+
+    def _write(self, output: Emit) -> None:
+        wire = codec.encode(output.topic, output.change)
+        again = codec.decode(output.topic, wire.key, wire.value, wire.headers)
+        told = Received(output.topic, 0, len(self.written), NOW, again)
+        self.written.append(told)
+        self.hear(told)
+        self._erase.follow(told)
+        if told.topic is OPERATIONS:
+            self._erasing = self._erase.replay(self._erasing, told)
+            self._erasing, outputs, _ = self._erase.tick(self._erasing, NOW)
+            for each in outputs:
+                if isinstance(each, Emit):
+                    self._write(each)
 
 
 @dataclass

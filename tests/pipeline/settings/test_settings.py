@@ -165,8 +165,8 @@ def test_the_deployment_of_the_settings() -> None:
 
 def test_metrics_ports_count_on_from_the_first() -> None:
     given = parsed(metrics={"port": 9100}, camera=[DOOR])
-    names = ["detect", "identify", "expire", "control", "enrol", "api", "capture-door"]
-    assert [given.metrics_port(name) for name in names] == [9100, 9101, 9102, 9103, 9104, 9105, 9106]
+    names = ["detect", "identify", "expire", "control", "erase", "enrol", "api", "capture-door"]
+    assert [given.metrics_port(name) for name in names] == [9100, 9101, 9102, 9103, 9104, 9105, 9106, 9107]
     assert given.metrics_port("detect-2") == 0
     assert Settings().metrics_port("detect") == 0
 

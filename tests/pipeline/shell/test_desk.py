@@ -15,6 +15,7 @@ from pipeline.codec import Received, Unusable, decode
 from pipeline.records import DeadLetter, FrameId, Gap
 from pipeline.shell.attempts import MOST, Attempts
 from pipeline.shell.desk import Desk, Portion
+from pipeline.shell.replay import Replay
 from pipeline.stages.contract import Emit, Output
 from pipeline.topology import DEAD_LETTERS, DETECT, FRAMES, GAPS, Deployment, Node
 from tests.pipeline.examples import NOON, frame, received
@@ -66,9 +67,12 @@ class Counting:
         return state, outputs
 
 
+SILENT = Replay(Deployment(), lambda: pytest.fail("nobody reads here"))
+
+
 def desk(path: Path, stage: Counting) -> Desk[Counting]:
     """A new life of the shell; nothing here reads from Kafka."""
-    return Desk(stage, Deployment(), Attempts(path), lambda: NOON, lambda: pytest.fail("nobody reads here"))
+    return Desk(stage, Deployment(), Attempts(path), lambda: NOON, SILENT)
 
 
 def frames(offsets: Sequence[int], camera: str = "door", partition: int = 0) -> list[Received | Unusable]:
@@ -231,4 +235,4 @@ async def test_without_a_suspect_partitions_do_not_wait_for_each_other(path: Pat
 
 async def test_a_stage_that_replays_nothing_begins_anew(path: Path) -> None:
     node = Node("mute", "worker", "remembers nothing", reads=FRAMES)
-    assert await desk(path, Counting(node=node)).restored(0) == 0
+    assert await SILENT(Counting(node=node), 0) == 0

@@ -175,4 +175,4 @@ def test_what_is_too_large_for_its_topic_is_a_bug_and_says_so() -> None:
 
 
 def test_nothing_causes_nothing() -> None:
-    assert outbox(SMALL, 0, [], NOON) == Outbox((), None, [], 0, [])
+    assert outbox(SMALL, 0, [], NOON) == Outbox((), None, [], 0, [], [])

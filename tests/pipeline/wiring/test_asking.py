@@ -1,8 +1,7 @@
 """Operations on a real broker, with the real control stage behind it: what only the wire can show."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,20 +14,15 @@ from connectors.kafka_admin import KafkaAdmin
 from connectors.keystore import KeyStore
 from pipeline import codec, contract
 from pipeline.changes import Change, Put, Tombstone
-from pipeline.keeper import Keeper
-from pipeline.metrics import Metrics
 from pipeline.operations import Unanswered, collections, persons
 from pipeline.operations.photos import Portrait
 from pipeline.operations.waiting import enrolled
 from pipeline.operations.watch import identifications
 from pipeline.records import Box, Identification, Recognition
-from pipeline.shell.attempts import Attempts
-from pipeline.shell.desk import Desk
-from pipeline.shell.meter import Meter
-from pipeline.stages.control import Control
-from pipeline.topology import COMMANDS, CONTROL, IDENTIFICATIONS, TEMPLATES, Deployment
+from pipeline.topology import IDENTIFICATIONS, TEMPLATES, Deployment
 from pipeline.wiring.asking import client, reader
 from tests.pipeline.conftest import Cluster
+from tests.pipeline.kept import control
 
 SCOPE = "largepersongroup/people"
 RETAIL = Recognition("retail")
@@ -40,26 +34,6 @@ pytestmark = pytest.mark.broker
 @pytest.fixture
 def keys(tmp_path: Path) -> KeyStore:
     return KeyStore.create(tmp_path / "keys")
-
-
-@asynccontextmanager
-async def control(cluster: Cluster, keys: KeyStore, folder: Path) -> AsyncIterator[None]:
-    """The control stage in its own shell, as `faceline worker control` runs it."""
-    desk = Desk(
-        Control(),
-        cluster.deployment,
-        Attempts(folder / "control.attempts"),
-        lambda: datetime.now(UTC),
-        lambda: kafka.consumer(cluster.access),
-    )
-    meter = Meter(Metrics("control"), CONTROL.name, COMMANDS.name)
-    stop = asyncio.Event()
-    running = asyncio.create_task(Keeper(desk, cluster.access, keys, meter, instance="control-0").run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await running
 
 
 def portrait() -> Portrait:

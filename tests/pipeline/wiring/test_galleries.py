@@ -425,6 +425,8 @@ def test_the_identify_stage_searches_with_the_engine_of_the_settings(tmp_path: P
         catalogue=CATALOGUE,
         models=lambda: pytest.fail("no models are asked"),
         milvus=lambda: pytest.fail("Milvus is not asked"),
+        signer=lambda: pytest.fail("nothing is signed"),
+        bounds=lambda: pytest.fail("nothing is promised"),
     )
     built = stage("identify", parts, live)
     sealed = seal(keys, keys.new("person"), vector.tobytes(), topic=TEMPLATES, key="p0/e0", field="vector")

@@ -33,8 +33,8 @@ from pipeline.wiring.recognising import recogniser
 from pipeline.wiring.stages import Parts
 from tests.pipeline.conftest import Cluster
 from tests.pipeline.examples import WATCH, frame
+from tests.pipeline.kept import control
 from tests.pipeline.operations.laboratory import LANDMARKS, RETAIL, Vector, likeness, portrait
-from tests.pipeline.wiring.test_asking import control
 
 pytestmark = pytest.mark.broker
 
@@ -55,6 +55,8 @@ def parts(cluster: Cluster, keys: KeyStore, engine: Engine = "exact", **threshol
         catalogue=load_catalogue(),
         models=lambda: pytest.fail("recognition loads no models"),
         milvus=lambda: pytest.fail("this one asks no Milvus"),
+        signer=lambda: pytest.fail("recognition signs nothing"),
+        bounds=lambda: pytest.fail("recognition promises nothing"),
     )
 
 

@@ -66,7 +66,8 @@ async def test_an_owner_reads_every_end_after_its_fence(cluster: Cluster, monkey
 
         return AsyncMock(side_effect=note)
 
-    desk = Mock(deployment=cluster.deployment, restored=noted("state"))
+    desk = Mock(deployment=cluster.deployment, replay=noted("state"))
+    desk.replay.deployment = cluster.deployment
     desk.stage.node = IDENTIFY
     keeper = Keeper(desk, cluster.access, Mock(), Mock(), instance="0", tables=Mock(catch_up=noted("tables")))
     keeper._consumer = Mock(committed=noted("offset", 7))

@@ -9,25 +9,21 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
-from aiokafka import (  # type: ignore[import-untyped]
-    AIOKafkaProducer,
-    ConsumerRebalanceListener,
-    TopicPartition,
-)
+from aiokafka import ConsumerRebalanceListener, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.structs import OffsetAndMetadata  # type: ignore[import-untyped]
 
 from connectors import kafka
 from connectors.kafka import KafkaAccess
 from connectors.kafka_leaving import leaves_at_stop
 from pipeline.codec import receive
+from pipeline.keeper.ownership import Owned, become_owner
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
 from pipeline.shell.outbox import KeyShredder, Outbox, outbox
-from pipeline.stages.contract import KeptStage, Output
+from pipeline.stages.contract import KeptStage, Output, Upkeep
 from pipeline.views import Follower
 
 log = logging.getLogger(__name__)
@@ -36,14 +32,12 @@ POLL_MS = 50
 TICK_RECORDS = 500
 
 
-@dataclass(slots=True)
-class Owned:
-    """A partition that is ours: nobody else can publish for it any more."""
+class Upkeeping(Protocol):
+    """Does what a stage wants done besides its records, on the partition that is given with it."""
 
-    producer: AIOKafkaProducer
-    state: Any
-    next_offset: int
-    due: datetime | None
+    async def do(self, wanted: Upkeep, partition: int) -> None: ...
+
+    async def stop(self) -> None: ...
 
 
 class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -58,6 +52,7 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         *,
         instance: str,
         tables: Follower | None = None,
+        upkeep: Upkeeping | None = None,
     ) -> None:
         self._desk = desk
         self._access = access
@@ -66,6 +61,7 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         self._instance = instance
         self._group = desk.deployment.group(desk.stage.node)
         self._tables = tables
+        self._upkeep = upkeep
         self._owned: dict[int, Owned] = {}
         self._failure: Exception | None = None
         # A rebalance waits for the transaction in hand, and no transaction begins during a rebalance.
@@ -85,6 +81,8 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         leaves_at_stop(self._consumer)
         await self._consumer.stop()
         await self._release(list(self._owned))
+        if self._upkeep is not None:
+            await self._upkeep.stop()
         if self._tables is not None:
             await self._tables.stop()
 
@@ -98,9 +96,12 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
             mine = {tp.partition: records for tp, records in batches.items() if tp.partition in self._owned}
             await asyncio.gather(*(self._take(partition, records) for partition, records in mine.items()))
             now = self._desk.clock()
-            for partition, owned in self._owned.items():
-                if changed or partition in mine or owned.due is None or owned.due <= now:
-                    await self._tick(partition, owned, now)
+            due = {
+                partition: owned
+                for partition, owned in self._owned.items()
+                if changed or partition in mine or owned.due is None or owned.due <= now
+            }
+            await asyncio.gather(*(self._tick(partition, owned, now) for partition, owned in due.items()))
 
     async def _take(self, partition: int, records: Sequence[Any]) -> None:
         owned = self._owned[partition]
@@ -120,20 +121,17 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
             await self._commit(partition, owned, outbox(self._desk.deployment, partition, portion, now), None)
 
     async def _commit(self, partition: int, owned: Owned, box: Outbox, next_offset: int | None) -> None:
-        """Destroy the keys, then make the records and the offset visible at once."""
+        """Destroy the keys, then make the records and the offset visible at once; then do the upkeep."""
         if box.kids or box.expired_at:
             await asyncio.to_thread(box.destroy_keys, self._shredder)
-        if not box.records and next_offset is None:
-            return
-        async with owned.producer.transaction():
-            sent = [await owned.producer.send(**each.arguments()) for each in box.records]
-            if next_offset is not None:
-                here = TopicPartition(self._name, partition)
-                await owned.producer.send_offsets_to_transaction(
-                    {here: OffsetAndMetadata(next_offset, "")}, self._group
-                )
-            await asyncio.gather(*sent)
+        here = TopicPartition(self._name, partition)
+        read = None if next_offset is None else {here: OffsetAndMetadata(next_offset, "")}
+        await owned.publish(box, read, self._group)
         self._meter.wrote(box, self._desk.clock())
+        for each in box.upkeep:
+            if self._upkeep is None:
+                raise NotImplementedError(f"nobody here can do {each}")
+            await self._upkeep.do(each, partition)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         async with self._rebalancing():
@@ -154,18 +152,14 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise
 
     async def _own(self, partition: int) -> None:
-        producer = kafka.producer(self._access, transactional_id=f"{self._group}-{partition}")
-        await producer.start()
-        if self._tables is not None:
-            # Its end is read after the fence: else a deletion that a former owner answered for could be missed here.
-            await self._tables.catch_up()
-        state = await self._desk.restored(partition)
+        ours = await become_owner(self._access, self._desk.replay, self._desk.stage, partition, self._tables)
         here = TopicPartition(self._name, partition)
         committed = await self._consumer.committed(here)
         if committed is None:
             committed = (await self._consumer.beginning_offsets([here]))[here]
         self._consumer.seek(here, committed)
-        self._owned[partition] = Owned(producer, state, committed, None)
+        ours.next_offset = committed
+        self._owned[partition] = ours
         log.info("owns %s/%d from offset %d", self._topic.name, partition, committed)
 
     async def _release(self, partitions: Iterable[int]) -> None:

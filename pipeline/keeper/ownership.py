@@ -1,0 +1,48 @@
+"""A partition as its owner works on it: the producer that fences every earlier owner, and the state behind it."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
+
+from connectors import kafka
+from connectors.kafka import KafkaAccess
+from pipeline.shell.outbox import Outbox
+from pipeline.shell.replay import Replay
+from pipeline.stages.contract import Replaying
+from pipeline.views import Follower
+
+
+@dataclass(slots=True)
+class Owned:
+    """A partition that is ours: nobody else can publish for it any more."""
+
+    producer: AIOKafkaProducer
+    state: Any
+    next_offset: int = 0
+    due: datetime | None = None
+
+    async def publish(self, box: Outbox, read: Mapping[Any, Any] | None = None, group: str | None = None) -> None:
+        """Make records visible at once, together with how far `group` has `read`."""
+        if not box.records and not read:
+            return
+        async with self.producer.transaction():
+            sent = [await self.producer.send(**each.arguments()) for each in box.records]
+            if read:
+                await self.producer.send_offsets_to_transaction(read, group)
+            await asyncio.gather(*sent)
+
+
+async def become_owner(
+    access: KafkaAccess, replay: Replay, stage: Replaying[Any], partition: int, tables: Follower | None
+) -> Owned:
+    """Own a partition of the stage, in the one order that is safe (`tests/protocol`): fence, read the ends, replay."""
+    producer = kafka.producer(access, transactional_id=f"{replay.deployment.group(stage.node)}-{partition}")
+    await producer.start()
+    if tables is not None:
+        # Its end is read after the fence: else a deletion that a former owner answered for could be missed here.
+        await tables.catch_up()
+    return Owned(producer, await replay(stage, partition))

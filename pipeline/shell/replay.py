@@ -1,0 +1,35 @@
+"""What a stage was at when it was last heard: the state of a partition, from what the stage itself wrote there."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
+
+from pipeline.codec import Received
+from pipeline.stages.contract import Replaying
+from pipeline.topology import Deployment
+from pipeline.views import Follower
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Replays for any stage of a deployment; `reader` makes a consumer of committed records."""
+
+    deployment: Deployment
+    reader: Callable[[], AIOKafkaConsumer]
+
+    async def __call__(self, stage: Replaying[Any], partition: int) -> Any:
+        """The state behind everything that was committed before this call."""
+        state = stage.begin()
+        if not stage.node.replays:
+            return state
+
+        def learn(received: Received) -> None:
+            nonlocal state
+            state = stage.replay(state, received)
+
+        follower = Follower(self.reader(), self.deployment, stage.node.replays, learn, partitions=[partition])
+        await follower.start()
+        await follower.stop()
+        return state
