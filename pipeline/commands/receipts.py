@@ -1,7 +1,6 @@
-"""Commands for receipts of erasures: check one anywhere, list and fetch them, check the chain that they form."""
+"""Commands for receipts of erasures: check one anywhere, and the chain that they form."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -14,13 +13,13 @@ from pipeline.commands import Invocation, invocation
 from pipeline.commands.asking import without_chatter
 from pipeline.home import HomeError
 from pipeline.operations import Refused
-from pipeline.records import AuditEntry, Receipt, Verified
+from pipeline.records import AuditEntry
 from pipeline.topology import AUDIT
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-app = typer.Typer(name="receipt", help="Receipts of erasures: verify, key, list, show, chain.", no_args_is_help=True)
+app = typer.Typer(name="receipt", help="Receipts of erasures: verify, key, chain.", no_args_is_help=True)
 
 PublicKey = Annotated[
     Path,
@@ -49,52 +48,6 @@ def show_key(context: typer.Context) -> None:
     if not call.home.exists():
         raise HomeError(f"{call.home.path} holds no deployment; begin with: faceline init")
     typer.echo(signing_key(call.settings, call.home).public_pem(), nl=False)
-
-
-@app.command("list", epilog="Example: faceline receipt list")
-def list_(context: typer.Context) -> None:
-    """Show every erasure that has a receipt, the oldest first, and which stores were searched since. Checks nothing."""
-    told: list[Receipt] = []
-    searched: defaultdict[str, list[str]] = defaultdict(list)
-    for entry in (entry for chain in _read(invocation(context)).values() for entry in chain):
-        match entry.event:
-            case Receipt():
-                told.append(entry.event)
-            case Verified(erasure=erasure):
-                searched[erasure].append(_state(entry.event))
-    if not told:
-        typer.echo("no erasure has a receipt yet")
-        return
-    typer.echo(f"{'erasure':<36}  {'effective':<27}  {'erased':<47}  verified")
-    for each in sorted(told, key=lambda each: each.effective):
-        what, stores = f"{each.kind} {each.subject}", ", ".join(searched[each.erasure]) or "not yet"
-        typer.echo(f"{each.erasure:<36}  {receipts.moment(each.effective)}  {what:<47}  {stores}")
-
-
-def _state(verified: Verified) -> str:
-    return f"{verified.store} {'clean' if verified.clean else 'NOT CLEAN'}"
-
-
-@app.command(epilog="Example: faceline receipt show 5f2b8e6a-9d10-4c3b-b0c1-e2a4c7de0a2c --json receipt.json")
-def show(
-    context: typer.Context,
-    erasure: Annotated[str, typer.Argument(help="The id of the erasure, as `faceline receipt list` shows it.")],
-    json: Annotated[
-        Path | None,
-        typer.Option("--json", help="Write the receipt to this file, for `faceline receipt verify`.", dir_okay=False),
-    ] = None,
-) -> None:
-    """Show a receipt, with what was verified since; or write it to a file that proves itself."""
-    entries = [
-        entry for chain in _read(invocation(context)).values() for entry in chain if entry.event.erasure == erasure
-    ]
-    if not entries or not isinstance(entries[0].event, Receipt):
-        raise Refused(f"no erasure {erasure} has a receipt; see: faceline receipt list")
-    if json is None:
-        typer.echo(receipts.page(entries, f"not checked here; by key {entries[0].signer}"))
-        return
-    json.write_bytes(receipts.written(entries))
-    typer.echo(f"the receipt is in {json}; whoever has the public key checks it with: faceline receipt verify")
 
 
 @app.command(epilog="Example: faceline receipt chain --key receipts-public.pem receipt.json")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pipeline.changes import Put
 from pipeline.codec import Received
 from pipeline.home import Home
+from pipeline.operations.erasures import Erasures
 from pipeline.receipts import Signer, fingerprint
 from pipeline.records import AuditEntry
 from pipeline.settings import Settings
-from pipeline.topology import AUDIT, Deployment
+from pipeline.topology import AUDIT, GATE, OPERATIONS, TABLES, Deployment, Topic
 from pipeline.views import Follower
 
 if TYPE_CHECKING:
@@ -42,24 +44,37 @@ def signer(settings: Settings, home: Home) -> Signer:
     return Signer(key.sign, fingerprint(key.public))
 
 
+async def erasures(access: KafkaAccess, deployment: Deployment) -> Erasures:
+    """What is known of every deletion at this moment; raises as `chains`."""
+    found = Erasures(deployment.scale.streams)
+    await _everything(access, deployment, (*TABLES, GATE, OPERATIONS, AUDIT), found.apply)
+    return found
+
+
 async def chains(access: KafkaAccess, deployment: Deployment) -> dict[int, list[AuditEntry]]:
     """Every entry that `audit` holds now, by partition, in the order in which they stand there.
 
     ServiceUnavailable when Kafka does not answer, ServiceRefused when it has no such topic.
     """
-    from pipeline.wiring.asking import answering, check_topics, reader
-
     found: dict[int, list[AuditEntry]] = {each: [] for each in range(deployment.scale.partitions(AUDIT))}
 
     def take(received: Received) -> None:
         if isinstance(received.change, Put):
             found[received.partition].append(received.change.value)
 
-    await asyncio.to_thread(check_topics, access, deployment, (AUDIT,))
+    await _everything(access, deployment, (AUDIT,), take)
+    return found
+
+
+async def _everything(
+    access: KafkaAccess, deployment: Deployment, topics: tuple[Topic, ...], take: Callable[[Received], None]
+) -> None:
+    from pipeline.wiring.asking import answering, check_topics, reader
+
+    await asyncio.to_thread(check_topics, access, deployment, topics)
     with answering(access):
-        view = Follower(reader(access), deployment, (AUDIT,), take)
+        view = Follower(reader(access), deployment, topics, take)
         try:
             await view.start()
         finally:
             await view.stop()
-    return found

@@ -28,7 +28,7 @@ from pipeline.lifetimes import frame_key
 from pipeline.machine.supervisor import Supervisor
 from pipeline.records import DeadLetter, Frame, FrameId, Gap, Sealed, Watch
 from pipeline.settings import FILE, Settings, load
-from pipeline.topology import COMMANDS, FACES, FRAMES, GAPS, TEMPLATES, TOPICS, Topic
+from pipeline.topology import COMMANDS, FACES, FRAMES, GAPS, OPERATIONS, TEMPLATES, TOPICS, Topic
 from pipeline.wiring.asking import reader
 from tests.end_to_end.witness import Witness
 
@@ -188,7 +188,7 @@ async def test_no_record_in_any_topic_ends_a_stage(door: Deployed) -> None:
         if topic.cleanup != "delete":
             with pytest.raises(KafkaError):
                 await door.publish(topic, 0, (None, b"without a key", VERSION))
-    readers = {FRAMES: 1, FACES: 2, COMMANDS: 1, TEMPLATES: 1}
+    readers = {FRAMES: 1, FACES: 2, COMMANDS: 1, OPERATIONS: 1, TEMPLATES: 1}
     for topic, stages in readers.items():
         expected = stages * written[topic.name]
         await door.witness.until(

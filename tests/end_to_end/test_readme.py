@@ -140,7 +140,7 @@ def endpoint(folder: Path) -> str:
 @pytest.mark.broker
 def test_every_line_for_auditors_works(broker: EmbeddedBroker, tmp_path: Path) -> None:
     cluster = fresh_cluster(KafkaAccess(broker.bootstrap))
-    (erasure,) = re.findall(r"^faceline receipt show (\S+)", FOR_AUDITORS, re.M)
+    (erasure,) = re.findall(r"^faceline erase receipt (\S+)", FOR_AUDITORS, re.M)
     home = Home(tmp_path / "home")
     home.prepare()
     at = f'[kafka]\nbootstrap = "{cluster.access.bootstrap}"\nprefix = "{cluster.deployment.prefix}"\n'
@@ -150,7 +150,7 @@ def test_every_line_for_auditors_works(broker: EmbeddedBroker, tmp_path: Path) -
     for line in FOR_AUDITORS.splitlines():
         done = run(tmp_path, f"sh -c {shlex.quote(line)}")
         assert (done.returncode, done.stderr) == (0, ""), line
-        if " list" in line or " verify" in line:
+        if " status" in line or " verify" in line:
             assert erasure in done.stdout
     changed = tmp_path / "receipt.json"
     changed.write_bytes(changed.read_bytes().replace(b"operator", b"0perator", 1))

@@ -1,7 +1,6 @@
 """Promises of `faceline receipt`: a proof that anybody can check anywhere, and one line where it does not hold."""
 
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -125,29 +124,6 @@ def stored(cluster: Cluster, tmp_path: Path) -> Callable[..., None]:
         f'[kafka]\nbootstrap = "{cluster.access.bootstrap}"\nprefix = "{cluster.deployment.prefix}"\n'
     )
     return lambda *entries: asyncio.run(put(cluster, *entries))
-
-
-@pytest.mark.broker
-def test_list_and_show_read_the_topic(run: Run, stored: Callable[..., None], tmp_path: Path, pub: Path) -> None:
-    assert run("list") == (0, "no erasure has a receipt yet\n", "")
-    stored(*ENTRIES)
-    code, out, _ = run("list")
-    assert code == 0
-    assert [" ".join(line.split()) for line in out.splitlines()] == [
-        "erasure effective erased verified",
-        "e0 2026-01-01 12:00:00.250 UTC person p0 kafka clean",
-        "e1 2026-01-01 12:00:00.250 UTC face p0 not yet",
-    ]
-    code, out, _ = run("show", "e0")
-    assert code == 0
-    assert out.startswith("erasure     e0\n")
-    assert f"signature   not checked here; by key {SIGNER.fingerprint}" in out
-    assert run("show", "e7") == (2, "", "no erasure e7 has a receipt; see: faceline receipt list\n")
-    file = tmp_path / "fetched.json"
-    assert run("show", "e0", "--json", file)[0] == 0
-    assert file.read_bytes() == written(ABOUT)
-    assert json.loads(file.read_bytes())["format"] == "faceline receipt 1"
-    assert run("verify", file, "--key", pub)[0] == 0
 
 
 @pytest.mark.broker
