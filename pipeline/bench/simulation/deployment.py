@@ -22,6 +22,7 @@ from pipeline.keeper import Keeper
 from pipeline.shell.attempts import Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
+from pipeline.shell.replay import Replay
 from pipeline.stages.contract import KeptStage
 from pipeline.stages.control import Control
 from pipeline.stages.expire import Expire
@@ -110,8 +111,10 @@ class Machine:
         node = STAGES[name.partition("-")[0]]
         keys, live, clock = self.keys(name), LiveSet(), partial(self.now, name)
         attempts = Attempts(cast(Path, self._notes.setdefault(name, SimulatedNote())))
-        desk = Desk(self._stage(node.name, keys, live), DEPLOYMENT, attempts, clock, self._reader)
-        tables = Follower(self._reader(), DEPLOYMENT, node.follows, live.apply) if node.follows else None
+        stage, replay = self._stage(node.name, keys, live), Replay(DEPLOYMENT, self._reader)
+        desk = Desk(stage, DEPLOYMENT, attempts, clock, replay)
+        follow = stage.follow if isinstance(stage, Identify) else live.apply
+        tables = Follower(self._reader(), DEPLOYMENT, node.follows, follow) if node.follows else None
         return Keeper(desk, self.access, keys, self.meter, instance=name, tables=tables)
 
     def _reader(self) -> Any:

@@ -9,8 +9,8 @@ import pytest
 from connectors import kafka
 from pipeline import codec
 from pipeline.keeper import Keeper
-from pipeline.shell.desk import Desk
 from pipeline.shell.outbox import Outbox
+from pipeline.shell.replay import Replay
 from pipeline.stages.expire import Expire
 from pipeline.stages.identify import Identify
 
@@ -70,12 +70,12 @@ def nobody_is_fenced(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_new_owner_does_not_replay_what_was_published(patch: pytest.MonkeyPatch) -> None:
-    restored = Desk.restored
+    restored = Replay.__call__
 
-    async def restored_but_for_identify(self: Any, partition: int) -> Any:
-        return self.stage.begin() if isinstance(self.stage, Identify) else await restored(self, partition)
+    async def restored_but_for_identify(self: Any, stage: Any, partition: int) -> Any:
+        return stage.begin() if isinstance(stage, Identify) else await restored(self, stage, partition)
 
-    patch.setattr(Desk, "restored", restored_but_for_identify)
+    patch.setattr(Replay, "__call__", restored_but_for_identify)
 
 
 def what_named_her_is_not_withdrawn(patch: pytest.MonkeyPatch) -> None:
