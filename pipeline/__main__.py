@@ -8,6 +8,7 @@ _HEARD = signal.getsignal(signal.SIGINT)
 if _HEARD is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
+from connectors import core_dumps
 from pipeline.commands import (
     audit,
     bench,
@@ -63,6 +64,7 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """Entry point of the console script."""
+    core_dumps.disable()
     sys.exit(run(sys.argv[1:]))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from connectors import core_dumps
 from pipeline import logs
 from pipeline.commands import invocation
 from pipeline.commands.door import door, entered
@@ -73,4 +74,5 @@ def capture(
 
 
 if __name__ == "__main__":
+    core_dumps.disable()
     sys.exit(entered(door([app]), sys.argv[1:]))

@@ -3,8 +3,10 @@
 import asyncio
 import fcntl
 import os
+import re
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +21,7 @@ from connectors.broker_home import Home
 from connectors.embedded import held, until_former_left
 from connectors.kafka import KafkaAccess, consumer, producer
 from connectors.kafka_admin import KafkaAdmin, TopicPlan
+from tests.connectors.process_limits import never_dumped
 
 pytestmark = pytest.mark.broker
 
@@ -157,3 +160,30 @@ async def test_listens_on_loopback_only(broker: EmbeddedBroker) -> None:
     sockets = psutil.Process(broker.pid).net_connections("tcp")
     listening = {s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN}
     assert {ip.removeprefix("::ffff:") for ip in listening} == {"127.0.0.1"}
+
+
+async def test_a_crash_of_the_java_runtime_leaves_no_file_of_its_memory(kafka_jars: Path, tmp_path: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "kafka", kafka_jars)
+    await broker.start()
+    try:
+        pid = broker.pid
+        assert pid is not None
+        assert never_dumped(pid)
+        # Where it would write: its log's folder, its working folder, and temp.
+        places = [tmp_path, Path(psutil.Process(pid).cwd()), Path(tempfile.gettempdir())]
+        before = memory_files(places)
+        # Sent from outside it is a crash to the runtime, as any other.
+        os.kill(pid, signal.SIGSEGV)
+        assert await asyncio.wait_for(broker.wait(), 30) == 1
+    finally:
+        await broker.stop()
+    assert "fatal error" in (tmp_path / "kafka" / "broker.log").read_text()
+    assert memory_files(places) - before == set()
+    (tmp_path / "kafka" / "hs_err_pid1.log").touch()
+    assert len(memory_files(places) - before) == 1
+
+
+def memory_files(places: list[Path]) -> set[Path]:
+    telling = re.compile(r"hs_err.*|.*\.hprof|core(\.\d+)?|replay_pid.*|java_crash.*")
+    files = [*places[0].rglob("*"), *(each for place in places[1:] for each in place.iterdir())]
+    return {each for each in files if telling.fullmatch(each.name)}

@@ -6,11 +6,13 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import cv2
+import psutil
 import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer  # type: ignore[import-untyped]
@@ -29,7 +31,10 @@ from pipeline.machine.supervisor import Supervisor
 from pipeline.records import DeadLetter, Frame, FrameId, Gap, Sealed, Watch
 from pipeline.settings import FILE, Settings, load
 from pipeline.topology import COMMANDS, FACES, FRAMES, GAPS, OPERATIONS, TEMPLATES, TOPICS, Topic
-from pipeline.wiring.asking import reader
+from pipeline.wiring.asking import client, reader
+from pipeline.wiring.galleries import Templates
+from tests.connectors.process_limits import never_dumped
+from tests.end_to_end.leaks import Secrets, leaks
 from tests.end_to_end.witness import Witness
 
 # One deployment serves all of them: each test leaves it running, and the last one closes the books.
@@ -70,6 +75,7 @@ class Deployed:
     witness: Witness
     keys: KeyStore
     clip: Path
+    temp: Path
 
     async def end_and_wait(self, names: Sequence[str], how: signal.Signals) -> None:
         """Send a signal to each and wait until each has a successor."""
@@ -138,17 +144,22 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deploy
     home.prepare()
     _clip(clip)
     cv2.imwrite(str(photo), portraits()[GRACE_HOPPER])
+    temp = folder / "temp"
+    temp.mkdir()
     models = f'pack = "retail"\nsource = "{SHARED_MODELS}"' if SHARED_MODELS.is_dir() else 'pack = "dlib"'
     (home.path / FILE).write_text(SETTINGS.format(models=models, clip=clip))
     settings = load(home.path)
-    async with Supervisor(home, settings) as running:
+    async with AsyncExitStack() as stack:
+        # Whatever any process writes to temp, it writes here.
+        stack.enter_context(pytest.MonkeyPatch.context()).setenv("TMPDIR", str(temp))
+        running = await stack.enter_async_context(Supervisor(home, settings))
         await _enrol(home, photo)
         keys = KeyStore.create(home.keys)
         witness = Witness(wiring.kafka_access(settings, home), settings.deployment(), keys)
         await witness.start()
         try:
             await witness.somebody_named()
-            yield Deployed(home, settings, running, witness, keys, clip)
+            yield Deployed(home, settings, running, witness, keys, clip, temp)
         finally:
             await witness.stop()
             keys.close()
@@ -238,6 +249,39 @@ async def test_a_frame_that_ends_detect_each_time_is_tried_three_times(door: Dep
     assert [letter.attempts for letter in door.witness.letters if letter.frame == deadly.id] == [3]
     assert door.running.restarts()["detect"] == restarts + 3
     await door.witness.somebody_named()
+
+
+async def test_no_process_can_leave_its_memory_in_a_file(door: Deployed) -> None:
+    ours = psutil.Process(os.getpid())
+    running = {each.pid: " ".join(each.cmdline()) for each in ours.children(recursive=True)}
+    named = door.running.pids()
+    assert set(named) == {*STAGES, "api", CAMERA, "kafka", "milvus"}
+    assert set(named.values()) <= running.keys()
+    guarded = {pid: line for pid, line in running.items() if str(door.home.path) in line or pid in named.values()}
+    # Each has its guardian.
+    assert len(guarded) >= 2 * len(named)
+    assert [line for pid, line in guarded.items() if not never_dumped(pid)] == []
+
+
+async def test_nobodys_name_template_or_key_is_in_the_clear_in_any_file(door: Deployed) -> None:
+    access, deployment = wiring.kafka_access(door.settings, door.home), door.settings.deployment()
+    async with client(access, deployment, door.keys, "operator/test") as asking:
+        templates = list(asking.tables.live.templates.values())
+    opening = Templates(door.keys, wiring.catalogue())
+    vectors = [vector for vector in map(opening.enrolled, templates) if vector is not None]
+    kids = sorted({each.vector.kid for each in templates})
+    assert len(vectors) == len(templates) > 0
+    known = Secrets(["Grace Hopper"], vectors, [door.keys._lease(kid).key for kid in kids])
+    folders = [door.home.path, door.temp]
+    # The search sees what is there: the keys' ids, on the topics; and each secret, where one is planted.
+    kafka = [each for each in door.home.kafka.rglob("*.log") if kids[0].encode() in each.read_bytes()]
+    assert kafka
+    for name, text in known.needles().items():
+        planted = door.temp / "planted"
+        planted.write_bytes(b"\x00beginning " + text + b" end")
+        assert [found for found in leaks(known, [door.temp]) if found.startswith(f"{name}: ")], name
+        planted.unlink()
+    assert leaks(known, folders) == []
 
 
 async def test_a_second_up_is_refused_while_the_first_goes_on(door: Deployed) -> None:
