@@ -15,8 +15,13 @@ def similarities(metric: Metric, probes: NDArray[np.float32], templates: NDArray
     """Of probes (n, dimension) to templates (m, dimension): (n, m), the cosine, or 1 - Euclidean distance."""
     if metric == "cosine":
         return probes @ templates.T
-    # Differences one by one: what a matrix product would save, it loses on neighbours that nearly coincide.
-    return (1.0 - cdist(probes, templates)).astype(np.float32)
+    # Differences one by one: what a matrix product would save, it loses on neighbours that nearly coincide. They are
+    # taken in double precision, of a copy that nobody else would wipe.
+    wide = templates.astype(np.float64)
+    try:
+        return (1.0 - cdist(probes, wide)).astype(np.float32)
+    finally:
+        wide.fill(0.0)
 
 
 @dataclass(frozen=True, slots=True)

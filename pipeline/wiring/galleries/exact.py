@@ -1,14 +1,14 @@
 """A gallery in memory: every template of a gallery in blocks of rows, compared one by one. Exact, and gone with us.
 
-A block is never changed, only replaced. So a search looks at the blocks as they were when it began, in any thread,
-while the view goes on; and a forgotten template is out of memory once the searches that saw it are over.
+A template is written into one row and never moved or copied from there. When it is forgotten, its row is zeroed in
+place, before the view goes on to tell anybody: whoever holds the block, a search under way or a debugger, sees zeros.
+A search keeps the entries that it began with, in any thread, while the view goes on; so a row gets another template
+only while nobody searches, lest that one be taken for the former.
 """
 
 import threading
-from bisect import bisect_right
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -39,49 +39,57 @@ class _Entry:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Block:
-    """Up to ROWS entries, and their vectors (n, dimension)."""
+class _Page:
+    """Whose the rows of a block are at some moment, None where a row is free; `taken` (ROWS,) says it as bits."""
 
-    entries: tuple[_Entry, ...]
+    entries: tuple[_Entry | None, ...]
+    taken: NDArray[np.bool_]
     vectors: NDArray[np.float32]
+
+    def with_row(self, row: int, entry: _Entry | None) -> "_Page":
+        taken = self.taken.copy()
+        taken[row] = entry is not None
+        return _Page((*self.entries[:row], entry, *self.entries[row + 1 :]), taken, self.vectors)
+
+    def asked(self, persons: frozenset[str] | None) -> NDArray[np.bool_]:
+        if persons is None:
+            return self.taken
+        return np.array([entry is not None and entry.person_id in persons for entry in self.entries], bool)
 
 
 @dataclass(slots=True, eq=False)
 class _Shelf:
-    """One gallery of one pack: its blocks, where each template stands, and what is still to be opened, by key."""
+    """One gallery of one pack: its blocks, where each template stands, what is still to be opened, and its searches."""
 
-    blocks: list[_Block] = field(default_factory=list)
+    blocks: list[_Page] = field(default_factory=list)
     places: dict[str, int] = field(default_factory=dict)
-    roomy: set[int] = field(default_factory=set)
+    used: int = 0
+    free: list[int] = field(default_factory=list)
     awaiting: dict[str, Template] = field(default_factory=dict)
+    searches: int = 0
 
     def put(self, entry: _Entry, vector: NDArray[np.float32]) -> None:
-        row = vector[None]
-        if self.roomy:
-            place = next(iter(self.roomy))
-            block = self.blocks[place]
-            self.blocks[place] = _Block((*block.entries, entry), np.concatenate((block.vectors, row)))
+        if self.free and not self.searches:
+            place = self.free.pop()
         else:
-            place = len(self.blocks)
-            self.blocks.append(_Block((entry,), row.copy()))
-        self._settle(place)
+            place, self.used = self.used, self.used + 1
+            if place == ROWS * len(self.blocks):
+                block = np.zeros((ROWS, len(vector)), np.float32)
+                self.blocks.append(_Page((None,) * ROWS, np.zeros(ROWS, bool), block))
+        page, row = self.blocks[place // ROWS], place % ROWS
+        # The vector first: who sees an entry sees all of its row.
+        page.vectors[row] = vector
+        self.blocks[place // ROWS] = page.with_row(row, entry)
         self.places[entry.key] = place
 
     def forget(self, key: str) -> None:
         self.awaiting.pop(key, None)
         place = self.places.pop(key, None)
-        if place is None:
-            return
-        block = self.blocks[place]
-        kept = [index for index, entry in enumerate(block.entries) if entry.key != key]
-        self.blocks[place] = _Block(tuple(block.entries[index] for index in kept), block.vectors[kept])
-        self._settle(place)
-
-    def _settle(self, place: int) -> None:
-        if len(self.blocks[place].entries) < ROWS:
-            self.roomy.add(place)
-        else:
-            self.roomy.discard(place)
+        if place is not None:
+            page, row = self.blocks[place // ROWS], place % ROWS
+            page.vectors[row] = 0.0
+            self.blocks[place // ROWS] = page.with_row(row, None)
+            self.free.append(place)
 
 
 @dataclass(slots=True, eq=False)
@@ -139,11 +147,13 @@ class ExactGallery:
             return [[] for _ in probes]
         self._open(shelf, metric)
         with self._lock:
-            blocks = [block for block in shelf.blocks if block.entries]
-        persons = None if among is None else frozenset(among)
-        if persons is not None:
-            blocks = [block for block in (_masked(each, persons) for each in blocks) if block.entries]
-        return _best(blocks, probes, limit, metric)
+            shelf.searches += 1
+            pages = list(shelf.blocks)
+        try:
+            return _best(pages, probes, limit, metric, None if among is None else frozenset(among))
+        finally:
+            with self._lock:
+                shelf.searches -= 1
 
     def _open(self, shelf: _Shelf, metric: Metric) -> None:
         while True:
@@ -171,31 +181,27 @@ class ExactGallery:
         return vector
 
 
-def _masked(block: _Block, persons: frozenset[str]) -> _Block:
-    kept = [index for index, entry in enumerate(block.entries) if entry.person_id in persons]
-    return _Block(tuple(block.entries[index] for index in kept), block.vectors[kept])
-
-
-def _best(blocks: list[_Block], probes: NDArray[np.float32], limit: int, metric: Metric) -> list[list[Candidate]]:
-    ends = list(accumulate(len(block.entries) for block in blocks))
-    if not ends:
+def _best(
+    pages: list[_Page], probes: NDArray[np.float32], limit: int, metric: Metric, persons: frozenset[str] | None
+) -> list[list[Candidate]]:
+    """Compared where they stand, also those that are not asked for: a selection of rows would be a copy of them."""
+    asked = np.concatenate([page.asked(persons) for page in pages] or [np.zeros(0, bool)])
+    wanted = min(limit, int(asked.sum()))
+    if not wanted:
         return [[] for _ in probes]
-    alike = np.concatenate([similarities(metric, probes, block.vectors) for block in blocks], axis=1)
-    wanted = min(limit, ends[-1])
+    alike = np.concatenate([similarities(metric, probes, page.vectors) for page in pages], axis=1)
+    alike[:, ~asked] = -np.inf
 
-    def entry(row: int) -> _Entry:
-        place = bisect_right(ends, row)
-        # Negative: counted from the block's end.
-        return blocks[place].entries[row - ends[place]]
+    def candidates(row: NDArray[np.float32]) -> Iterator[Candidate]:
+        for place in _leading(row, wanted):
+            entry = pages[place // ROWS].entries[place % ROWS]
+            if entry is not None:
+                yield Candidate(entry.persisted_face_id, entry.person_id, entry.kid, float(row[place]))
 
-    return [[_candidate(entry(int(i)), row[i]) for i in _leading(row, wanted)] for row in alike]
+    return [list(candidates(row)) for row in alike]
 
 
 def _leading(row: NDArray[np.float32], wanted: int) -> NDArray[Any]:
     """The indices of the greatest, the greatest first."""
     leading = np.argpartition(-row, wanted - 1)[:wanted]
     return leading[np.argsort(-row[leading], kind="stable")]
-
-
-def _candidate(entry: _Entry, similarity: np.float32) -> Candidate:
-    return Candidate(entry.persisted_face_id, entry.person_id, entry.kid, float(similarity))

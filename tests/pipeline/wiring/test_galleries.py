@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -27,8 +28,9 @@ from pipeline.stages import identify as stages
 from pipeline.stages.enrol import Enrol
 from pipeline.topology import TEMPLATES
 from pipeline.views import LiveSet
-from pipeline.wiring import stage
+from pipeline.wiring import comparison, stage
 from pipeline.wiring.galleries import Templates, gallery
+from pipeline.wiring.galleries import exact as exact_module
 from pipeline.wiring.galleries.contents import MilvusContents
 from pipeline.wiring.galleries.exact import ROWS, ExactGallery
 from pipeline.wiring.galleries.generations import Generations
@@ -311,6 +313,87 @@ def test_what_is_forgotten_leaves_memory() -> None:
     stand.forget(*list(stand.kept))
     assert isinstance(stand.gallery, ExactGallery)
     assert stand.gallery._shelves == {}
+
+
+def blocks_of(gallery: Gallery) -> list[Vectors]:
+    assert isinstance(gallery, ExactGallery)
+    return [page.vectors for shelf in gallery._shelves.values() for page in shelf.blocks]
+
+
+def rows_like(block: Vectors, vector: Vectors) -> list[int]:
+    return [row for row in range(len(block)) if np.array_equal(block[row], vector)]
+
+
+def test_a_forgotten_row_is_zeroed_in_place_before_anybody_else_is_told() -> None:
+    live, where, vectors = LiveSet(), fresh(), drawn(5, "retail")
+    opened = {f"e{n}": vector for n, vector in enumerate(vectors)}
+    exact = ExactGallery.following(live, lambda each: opened[each.persisted_face_id], CATALOGUE)
+    for n in range(5):
+        live.apply_change(TEMPLATES, Put(f"p{n}/e{n}", shown(where, f"e{n}", f"p{n}")))
+    exact.search(where, vectors, 5)
+    (held,) = blocks_of(exact)
+    row, seen = rows_like(held, vectors[2]), list[bool]()
+    live.hear_templates(lambda _: seen.append(bool(held[row].any())))
+    live.apply_change(TEMPLATES, Tombstone("p2/e2"))
+    assert (len(row), seen) == (1, [False])
+    assert [len(rows_like(held, vector)) for vector in vectors] == [1, 1, 0, 1, 1]
+    # An update is a new template under the same key.
+    opened["e3"] = drawn(1, "retail", seed=8)[0]
+    live.apply_change(TEMPLATES, Put("p3/e3", shown(where, "e3", "p3")))
+    assert not rows_like(held, vectors[3])
+
+
+def test_no_matrix_is_left_behind_when_a_gallery_grows_or_shrinks() -> None:
+    stand, where = exact_stand(), fresh()
+    vectors = filled(stand, where, 3)
+    stand.check(where, drawn(1, where.pack), 3)
+    held = blocks_of(stand.gallery)
+    filled(stand, where, 2 * ROWS + 7, seed=1)
+    stand.check(where, drawn(1, where.pack), 3)
+    after = blocks_of(stand.gallery)
+    assert [before is now for before, now in zip(held, after, strict=False)] == [True]
+    assert len(after) == 3
+    stand.forget(*list(stand.kept))
+    assert not any(block.any() for block in after)
+    # What is put where others were is found, in the room that is there.
+    filled(stand, where, 20, seed=2)
+    stand.check(where, drawn(3, where.pack), 5)
+    assert len(vectors) == 3
+
+
+def test_a_row_gets_no_other_template_while_a_search_looks_at_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand, where = exact_stand(), fresh()
+    one, other, third = drawn(3, "retail")
+    stand.put(shown(where, "x", "p0"), one)
+    stand.check(where, one[None], 1)
+    stand.put(shown(where, "w", "p3"), third)
+    stand.check(where, one[None], 1)
+    compare, first, go_on = comparison.similarities, threading.Event(), threading.Event()
+
+    def slow(*given: Any) -> Vectors:
+        if not first.is_set():
+            first.set()
+            assert go_on.wait(10)
+        compared: Vectors = compare(*given)
+        return compared
+
+    monkeypatch.setattr(exact_module, "similarities", slow)
+    found: list[list[Candidate]] = []
+    looker = threading.Thread(target=lambda: found.extend(stand.gallery.search(where, other[None], 2)))
+    looker.start()
+    assert first.wait(10)
+    stand.forget("p0/x")
+    stand.put(shown(where, "y", "p1"), other)
+    stand.check(where, other[None], 1)
+    go_on.set()
+    looker.join()
+    # Whoever began before knows "x" and "w" alone, and of the former nothing any more.
+    assert {each.persisted_face_id: each.similarity for each in found[0]}["x"] == 0.0
+    (block,) = blocks_of(stand.gallery)
+    assert [rows_like(block, vector) for vector in (one, third, other)] == [[], [1], [2]]
+    stand.put(shown(where, "z", "p2"), one)
+    stand.check(where, one[None], 3)
+    assert rows_like(block, one) == [0]
 
 
 def test_a_template_that_never_opened_is_forgotten_like_any_other() -> None:
