@@ -70,9 +70,11 @@ SETTINGS = {
     "message.max.bytes": "4194304",
     # One produce request carries a batch of every partition: sixteen of the largest have to fit.
     "socket.request.max.bytes": "67108864",
-    # Erasure: what these four add up to is the time from a tombstone to the bytes' end.
+    # Erasure: what these five add up to is the time from a tombstone to the bytes' end.
     "log.cleaner.backoff.ms": "500",
     "log.retention.check.interval.ms": "5000",
+    # After a start nothing grows old before this: 30 s by default, and never on a broker that is killed again in them.
+    "log.initial.task.delay.ms": "1000",
     "log.segment.delete.delay.ms": "1000",
     "log.flush.start.offset.checkpoint.interval.ms": "1000",
     "log.cleaner.threads": "1",

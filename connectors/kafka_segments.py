@@ -24,7 +24,11 @@ SEGMENT = re.compile(r"(\d{20})\.log(\.deleted|\.cleaned|\.swap)?")
 FOLDER = re.compile(r"(.+)-(\d+)")
 RENAMED = re.compile(r"(.+)\.[0-9a-f]{32}-(?:delete|future|stray)")
 CHECKPOINT = "cleaner-offset-checkpoint"
-HEADER = struct.Struct(">qi")  # base offset, bytes behind this header
+# The header of a batch (DefaultRecordBatch.java): base offset 8, length 4, leader epoch 4, magic 1, checksum 4,
+# attributes 2, last offset 4, times 16, producer 14, count of records 4. The length counts what stands behind it.
+HEADER = struct.Struct(">8xi9xh34xi")
+OVERHEAD = 12
+CONTROL, COMPRESSION = 0x20, 0x07
 PIECE = 16 << 20
 MIDST_SECONDS = 0.05
 
@@ -51,6 +55,20 @@ class StoredRecord(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...]
 
 
+class Batch(NamedTuple):
+    """A batch, not yet read: its place in the file, its size, how many records its header counts, whether compressed.
+
+    It is the bytes from `begins` on of `held`.
+    """
+
+    at: int
+    size: int
+    records: int
+    compressed: bool
+    held: bytes
+    begins: int
+
+
 class Unread(NamedTuple):
     """Bytes of a segment in which no record could be read: another compression, a torn end, a foreign format."""
 
@@ -71,14 +89,25 @@ def segments(data: Path) -> list[Segment]:
 
 def records(segment: Segment) -> Iterator[StoredRecord | Unread]:
     """What a segment holds, in order, of every transaction, also of those that were aborted; memory is bounded."""
+    for batch in batches(segment):
+        yield from read(segment, batch)
+
+
+def batches(segment: Segment) -> Iterator[Batch]:
+    """The batches of a segment, in order, by their headers alone: a gigabyte of them takes seconds."""
     try:
         with segment.path.open("rb") as file:
-            for at, raw in _batches(file):
-                # Zeros are room that the broker took in advance (log.preallocate).
-                if raw.strip(b"\0"):
-                    yield from _records(segment, at, raw)
+            yield from _batches(file)
     except FileNotFoundError:
         return
+
+
+def read(segment: Segment, batch: Batch) -> Iterator[StoredRecord | Unread]:
+    """The records of a batch."""
+    raw = batch.held[batch.begins : batch.begins + batch.size]
+    # Zeros are room that the broker took in advance (log.preallocate).
+    if raw.strip(b"\0"):
+        yield from _records(segment, batch.at, raw)
 
 
 def cleaned_up_to(data: Path) -> Mapping[tuple[str, int], int]:
@@ -102,22 +131,23 @@ def first_written(segment: Segment) -> int | None:
     return struct.unpack_from(">q", head, 27)[0] if len(head) == 35 else None
 
 
-def _batches(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _batches(file: BinaryIO) -> Iterator[Batch]:
     """Each batch with its place; last, what is left and is no whole batch."""
     at, held, patient = 0, b"", True
     while True:
         piece = file.read(PIECE)
         held += piece
-        used = 0
+        used, length = 0, 1
         while len(held) - used >= HEADER.size:
-            _, length = HEADER.unpack_from(held, used)
-            end = used + HEADER.size + length
-            if length <= 0 or end > len(held):
+            length, attributes, count = HEADER.unpack_from(held, used)
+            size = OVERHEAD + length
+            if length <= 0 or used + size > len(held):
                 break
-            yield at + used, held[used:end]
-            used = end
+            written = 0 if attributes & CONTROL else count
+            yield Batch(at + used, size, written, attributes & COMPRESSION != 0, held, used)
+            used += size
         at, held = at + used, held[used:]
-        if len(held) >= HEADER.size and HEADER.unpack_from(held)[1] <= 0:
+        if length <= 0:
             break
         if not piece:
             if not held or not patient:
@@ -126,7 +156,7 @@ def _batches(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             time.sleep(MIDST_SECONDS)
             patient = False
     while held:
-        yield at, held
+        yield Batch(at, len(held), 0, True, held, 0)
         at, held = at + len(held), file.read(PIECE)
 
 

@@ -15,7 +15,8 @@ from models import ModelError
 from pipeline import topics, wiring
 from pipeline.api import keys
 from pipeline.api.listening import address, certificate, listener
-from pipeline.erasing.bounds import MILVUS, Bound, told
+from pipeline.erasing.bounds import MILVUS, Bound
+from pipeline.erasing.times import told
 from pipeline.home import Home, HomeError
 from pipeline.settings import API, FILE, Camera, Settings, SettingsError
 from pipeline.wiring import receipts

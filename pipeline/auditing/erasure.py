@@ -17,8 +17,9 @@ from pipeline.auditing.canary import Canary, Folders
 from pipeline.auditing.kafka_files import KafkaFiles
 from pipeline.auditing.leftovers import Leftovers
 from pipeline.auditing.report import Line, Verdict
-from pipeline.erasing.bounds import KEY_STORE, MILVUS, Bound, told
+from pipeline.erasing.bounds import KEY_STORE, MILVUS, Bound
 from pipeline.erasing.encodings import Vector
+from pipeline.erasing.times import told
 from pipeline.galleries import Searched
 from pipeline.home import Home
 from pipeline.operations.client import Client
@@ -26,7 +27,7 @@ from pipeline.operations.waiting import enrolled
 from pipeline.settings import Settings
 from pipeline.settings.keys import FILE
 from pipeline.topology import ENROL
-from pipeline.wiring.erasing import of_cluster
+from pipeline.wiring.erasing import of_cluster, rebuilt_within
 from pipeline.wiring.galleries.milvus import place
 from pipeline.wiring.keys import key_provider, key_rows
 
@@ -51,7 +52,7 @@ class Audit:
     async def lines(self, client: Client) -> AsyncGenerator[Line, None]:
         """Every line as soon as it is known. Raises what the connectors raise; a canary is deleted in any case."""
         cluster = await observe(wiring.kafka_access(self.settings, self.home))
-        bounds = of_cluster(cluster, self.settings.deployment())
+        bounds = of_cluster(cluster, self.settings.deployment(), rebuilt_every=rebuilt_within(self.settings))
         folders = self._folders(bounds)
         with closing(key_rows(self.settings, self.home)) as rows:
             bird = await self._enrolled(client, rows)

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from connectors.kafka_cluster import ClusterState
 from pipeline import topics
 from pipeline.auditing.report import Line, Verdict
-from pipeline.erasing.bounds import Bound, told
+from pipeline.erasing.bounds import Bound
+from pipeline.erasing.times import told
 from pipeline.topology import TOPICS, Deployment
 
 CHECK = "inventory"

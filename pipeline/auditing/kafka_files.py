@@ -1,15 +1,28 @@
 """The broker's files: no record sealed under a destroyed key may outlive its bound, and the cleaner must keep up."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
-from connectors.kafka_segments import Segment, StoredRecord, Unread, cleaned_up_to, first_written, records, segments
+from connectors.kafka_segments import (
+    Batch,
+    Segment,
+    StoredRecord,
+    Unread,
+    batches,
+    cleaned_up_to,
+    first_written,
+    read,
+    segments,
+)
 from pipeline.auditing.report import Line, Verdict
-from pipeline.erasing.bounds import Bound, told
+from pipeline.erasing.bounds import Bound
 from pipeline.erasing.sealed import key_ids, possible_ids
+from pipeline.erasing.search import Needle, Search
+from pipeline.erasing.times import told
 from pipeline.topology import TOPICS, Deployment, Topic
 
 CHECK = "kafka"
@@ -23,7 +36,6 @@ class Seen:
     segments: int = 0
     records: int = 0
     unread: int = 0
-    sealed: int = 0
     overdue: int = 0
     pending: int = 0
     due: float = 0.0
@@ -44,33 +56,46 @@ class KafkaFiles:
         for segment in segments(self.data):
             by_topic.setdefault(segment.topic, []).append(segment)
         known = {self.deployment.name(topic): topic for topic in TOPICS}
+        search = _of_ids(destroyed)
         for name, files in sorted(by_topic.items()):
             if name in known or name.startswith((self.deployment.prefix, "__")):
-                yield self._line(name, self._seen(known.get(name), files, destroyed, now.timestamp()))
+                seen = Seen(segments=len(files))
+                for segment in files:
+                    self._add(seen, known.get(name), segment, search, destroyed, now.timestamp())
+                yield self._line(name, seen)
         yield from self._uncleaned(by_topic, known, now)
 
     def where(self, kid: str) -> set[str]:
         """The topics of the map in whose files a record is sealed with this key."""
         known = {self.deployment.name(topic): topic for topic in TOPICS}
+        search = _of_ids([kid])
         return {
             known[segment.topic].name
             for segment in segments(self.data)
-            if segment.topic in known and any(kid in _ids(known[segment.topic], record) for record in records(segment))
+            if segment.topic in known
+            and any(
+                kid in _ids(known[segment.topic], record)
+                for batch, telling in _searched(segment, search)
+                if telling
+                for record in read(segment, batch)
+            )
         }
 
-    def _seen(self, topic: Topic | None, files: Sequence[Segment], destroyed: Mapping[str, float], now: float) -> Seen:
-        seen = Seen(segments=len(files))
-        for segment in files:
-            for record in records(segment):
-                ids = _ids(topic, record)
-                seen.sealed += bool(ids)
-                if isinstance(record, Unread):
-                    seen.unread += 1
-                    appended = first_written(segment) or 0
-                else:
-                    seen.records += 1
-                    appended = record.timestamp
-                for kid in ids & destroyed.keys():
+    def _add(
+        self,
+        seen: Seen,
+        topic: Topic | None,
+        segment: Segment,
+        search: Search,
+        destroyed: Mapping[str, float],
+        now: float,
+    ) -> None:
+        for batch, telling in _searched(segment, search):
+            seen.records += batch.records
+            for record in read(segment, batch) if telling else ():
+                seen.unread += isinstance(record, Unread)
+                appended = (first_written(segment) or 0) if isinstance(record, Unread) else record.timestamp
+                for kid in _ids(topic, record) & destroyed.keys():
                     due = self._due(topic, destroyed[kid], appended / 1000)
                     if due is not None and due >= now:
                         seen.pending += 1
@@ -79,21 +104,18 @@ class KafkaFiles:
                     seen.overdue += 1
                     if len(seen.examples) < EXAMPLES:
                         where = f"offset {record.offset}" if isinstance(record, StoredRecord) else f"byte {record.at}"
-                        seen.examples.append(
-                            f"{segment.path.name} of partition {segment.partition}, {where}, key {kid}"
-                        )
-        return seen
+                        name = f"{segment.path.name} of partition {segment.partition}"
+                        seen.examples.append(f"{name}, {where}, key {kid}")
 
     def _due(self, topic: Topic | None, destroyed: float, appended: float) -> float | None:
         """When a record must be gone; None where nothing is promised."""
         bound = next((each for each in self.bounds if topic is not None and each.store == topic.name), None)
         if topic is None or bound is None or bound.seconds is None:
             return None
-        # What only grows old does so whatever becomes of its key.
-        return (appended if topic.cleanup == "delete" else max(destroyed, appended)) + bound.seconds
+        return (appended if bound.aged else max(destroyed, appended)) + bound.seconds
 
     def _line(self, name: str, seen: Seen) -> Line:
-        counted = f"{seen.records} records in {seen.segments} segments, {seen.sealed} sealed"
+        counted = f"{seen.records} records in {seen.segments} segments"
         if seen.overdue:
             text = f"{seen.overdue} are under destroyed keys and overdue: {'; '.join(seen.examples)}"
             return Line(check=CHECK, subject=name, verdict=Verdict.FAIL, text=f"{counted}; {text}")
@@ -126,6 +148,22 @@ class KafkaFiles:
                         f"promises {told(bound)}: look for its fault in the broker's log, then restart the broker"
                     )
                     yield Line(check=CHECK, subject=name, verdict=Verdict.FAIL, text=text)
+
+
+def _of_ids(kids: Iterable[str]) -> Search:
+    return Search([Needle(kid, kid.encode()) for kid in kids])
+
+
+def _searched(segment: Segment, search: Search) -> Iterator[tuple[Batch, bool]]:
+    """Every batch, and whether it has to be read: an id stands in its bytes, or they are compressed."""
+    try:
+        with segment.path.open("rb") as file:
+            hits = sorted(hit.begins for hit in search.stream(file))
+    except FileNotFoundError:
+        return
+    for batch in batches(segment):
+        at = bisect_left(hits, batch.at)
+        yield batch, batch.compressed or (at < len(hits) and hits[at] < batch.at + batch.size)
 
 
 def _ids(topic: Topic | None, record: StoredRecord | Unread) -> set[str]:

@@ -1,8 +1,8 @@
 """How long after a deletion its last byte may stay, store by store: what the settings in force promise, and no more.
 
-The arithmetic is Kafka's own. Every time counts while the broker runs; a broker that is down cleans nothing, and one
-that is killed again within `log.initial.task.delay.ms` (30 s) of every start deletes nothing either. One pass of the
-cleaner is taken to be enough: so it is while the records that came since the last one have fewer than
+The arithmetic is Kafka's own. Every time counts while the broker runs, and it runs from `log.initial.task.delay.ms`
+after its start on: 30 s, unless its owner has set another time, which it tells nobody. Before that nothing grows old.
+One pass of the cleaner is taken to be enough: so it is while the records that came since the last one have fewer than
 `log.cleaner.dedupe.buffer.size` / 27 keys.
 
 From the tombstone T0 on, a compacted value leaves in five steps:
@@ -11,14 +11,14 @@ From the tombstone T0 on, a compacted value leaves in five steps:
   2. the cleaner may take it when max.compaction.lag.ms is over, no transaction that began before T0 is still open, and
      min.compaction.lag.ms has passed;
   3. the cleaner wakes (log.cleaner.backoff.ms);
-  4. it works through the other partitions and through this one, at CLEANER_BYTES_PER_S;
+  4. it works through the other partitions and through this one, at CLEANER_BYTES_PER_S, and syncs files (PASS_S);
   5. the old segment is unlinked (file.delete.delay.ms).
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import ceil
 
+from pipeline.erasing.times import told, told_ms
 from pipeline.topology import (
     COLLECTIONS,
     COMMANDS,
@@ -35,12 +35,16 @@ from pipeline.topology import (
 
 NUDGE_S = 30.0  # the longest the eraser waits, after a segment may roll, before it appends the record that rolls it
 CLEANER_BYTES_PER_S = 50e6  # a cleaner reads and writes 50 to 100 MB/s on one core
+PASS_S = 1.0  # what a pass takes however little there is; 0.1 to 0.4 s were measured
 UNLIMITED_MS = (1 << 63) - 1
 # Topics that hold somebody's data, or name somebody.
 PERSONAL = (FRAMES, FACES, IDENTIFICATIONS, COMMANDS, COLLECTIONS, PERSONS, TEMPLATES, MEMBERSHIPS, OPERATIONS)
-# Topics whose partitions the eraser nudges after a deletion. In the others a partition may fall silent, and its last
-# segment then waits for retention.
+# Topics whose partitions the eraser nudges after a deletion, when their segments may roll by the map. In the others a
+# partition may fall silent, and its last segment then waits for retention.
 NUDGED = frozenset({IDENTIFICATIONS.name, COLLECTIONS.name, PERSONS.name, TEMPLATES.name, MEMBERSHIPS.name})
+# Nudged as well, and what was read of it is deleted (DeleteRecords) so many seconds later at most.
+PURGED = frozenset({COMMANDS.name})
+PURGE_S = 2.0
 KEY_STORE, MILVUS = "key store", "Milvus"
 
 Configuration = Mapping[str, str]
@@ -65,13 +69,15 @@ class Bound:
     """When the bytes have left a store, in seconds from the deletion; None where nothing is promised.
 
     `why` is the sum, or the setting that makes it impossible, its value and the cure. `tombstone` is when the deleted
-    record's key, a random id, has left as well, given that its partition gets another record after that time.
+    record's key, a random id, has left as well, given that its partition gets another record after that time. What is
+    `aged` leaves so long after it was appended, whatever becomes of its key.
     """
 
     store: str
     seconds: float | None
     why: str
     tombstone: float | None = None
+    aged: bool = False
 
 
 class _Unbounded(Exception):
@@ -79,7 +85,7 @@ class _Unbounded(Exception):
 
 
 def of_topics(deployment: Deployment, in_force: InForce, topics: Iterable[Topic] = PERSONAL) -> list[Bound]:
-    """The bound of each topic, in order; counted from the tombstone, in `frames` and `commands` from the append."""
+    """The bound of each topic, in order."""
     return [_of_topic(deployment, in_force, topic) for topic in topics]
 
 
@@ -97,19 +103,6 @@ def of_milvus(rebuilt_every: float | None) -> Bound:
         why = "what faceline gallery rebuild has dropped, a server unlinks as its dataCoord.gc settings say"
         return Bound(MILVUS, None, why)
     return Bound(MILVUS, rebuilt_every, f"made anew without it within {told(rebuilt_every)}, and the old one dropped")
-
-
-def told(seconds: float | None) -> str:
-    """A time as a person says it, rounded up to a second, from an hour on to a minute: "5 min 32 s"."""
-    if seconds is None:
-        return "no bound"
-    grain = 1 if seconds < 3_600 else 60
-    left, words = grain * ceil(seconds / grain), []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        if left >= size:
-            words.append(f"{left // size} {unit}")
-            left %= size
-    return " ".join(words) or "0 s"
 
 
 def _of_topic(deployment: Deployment, in_force: InForce, topic: Topic) -> Bound:
@@ -136,6 +129,8 @@ class _Arithmetic:
         self._require("remote.storage.enable", lambda kept: kept != "true", "false")
         if self.name in self.in_force.out_of_sync:
             raise _Unbounded(f"a replica of {self.name} is away and keeps what it has: bring its broker back")
+        if self.topic.name in PURGED:
+            return self._purged()
         if self.topic.cleanup == "delete":
             return self._aged()
         return self._compacted() if self.topic.name in NUDGED else self._compacted_or_aged()
@@ -143,27 +138,52 @@ class _Arithmetic:
     def _aged(self) -> Bound:
         """A segment leaves as a whole, when its newest record is old enough; the one being written, too."""
         roll, keep = self._topic_ms("segment.ms"), self._retention()
+        leaving, why = self._unlinked()
+        return Bound(
+            self.topic.name,
+            (roll + keep + leaving) / 1000,
+            f"segment {told_ms(roll)} + retention {told_ms(keep)} + {why}",
+            aged=True,
+        )
+
+    def _purged(self) -> Bound:
+        """A segment leaves once all of it is deleted and another one was begun, which the nudge sees to."""
+        nudged, how = self._nudged(self._topic_ms("segment.ms"))
+        leaving, why = self._unlinked()
+        return Bound(
+            self.topic.name,
+            (nudged + leaving) / 1000 + PURGE_S,
+            f"{how} + DeleteRecords {PURGE_S:g} s + {why}",
+        )
+
+    def _unlinked(self) -> tuple[float, str]:
+        """From when a segment may be deleted until it is unlinked."""
         check, unlink = self._broker_ms("log.retention.check.interval.ms"), self._topic_ms("file.delete.delay.ms")
-        why = f"segment {_s(roll)} + retention {_s(keep)} + check {_s(check)} + unlink {_s(unlink)}"
-        return Bound(self.topic.name, (roll + keep + check + unlink) / 1000, why)
+        return check + unlink, f"check {told_ms(check)} + unlink {told_ms(unlink)}"
+
+    def _nudged(self, roll: float) -> tuple[float, str]:
+        """From a deletion until the record that rolls its segments: the eraser goes by the map."""
+        if roll > self.topic.segment_ms:
+            raise self._wrong("segment.ms", str(self.topic.segment_ms))
+        return self.topic.segment_ms + NUDGE_S * 1000, f"segment {told_ms(self.topic.segment_ms)} + nudge {NUDGE_S:g} s"
 
     def _compacted(self) -> Bound:
-        ready, how = self._ready(NUDGE_S * 1000)
+        ready, how = self._ready(nudged=True)
         cleaned, passes = self._cleaned()
         return self._summed(ready + cleaned, f"{how} + {passes}")
 
     def _compacted_or_aged(self) -> Bound:
         """Where nobody nudges, the next record rolls the segment; if none comes, retention takes all there is."""
         keep = self._retention()
-        ready, how = self._ready(0)
+        ready, how = self._ready(nudged=False)
         cleaned, passes = self._cleaned()
-        return self._summed(keep + ready + cleaned, f"retention {_s(keep)} + {how} + {passes}")
+        return self._summed(keep + ready + cleaned, f"retention {told_ms(keep)} + {how} + {passes}")
 
     def _summed(self, value: float, why: str) -> Bound:
         kept = self._topic_ms("delete.retention.ms")
         return Bound(self.topic.name, value / 1000, why, (2 * value + kept) / 1000)
 
-    def _ready(self, nudge: float) -> tuple[float, str]:
+    def _ready(self, *, nudged: bool) -> tuple[float, str]:
         """From the tombstone until the cleaner may take its segment."""
         lag = self._topic_ms("max.compaction.lag.ms")
         if lag >= UNLIMITED_MS:
@@ -172,11 +192,12 @@ class _Arithmetic:
         transaction = self._broker_ms("transaction.max.timeout.ms") + self._broker_ms(
             "transaction.abort.timed.out.transaction.cleanup.interval.ms"
         )
+        rolled, by = self._nudged(roll) if nudged else (roll, f"segment {told_ms(roll)}")
         waits = {
-            f"segment {_s(roll)}" + (f" + nudge {_s(nudge)}" if nudge else ""): roll + nudge,
-            f"lag {_s(lag)}": lag,
-            f"segment {_s(roll)} + min.compaction.lag.ms {_s(young)}": roll + young,
-            f"open transaction {_s(transaction)}": transaction,
+            by: rolled,
+            f"lag {told_ms(lag)}": lag,
+            f"segment {told_ms(roll)} + min.compaction.lag.ms {told_ms(young)}": roll + young,
+            f"open transaction {told_ms(transaction)}": transaction,
         }
         how = max(waits, key=lambda wait: waits[wait])
         return waits[how], how
@@ -189,9 +210,9 @@ class _Arithmetic:
         backoff, unlink = self._broker_ms("log.cleaner.backoff.ms"), self._topic_ms("file.delete.delay.ms")
         throttle = min(self._broker_numbers("log.cleaner.io.max.bytes.per.second", default=CLEANER_BYTES_PER_S))
         size = self.in_force.compacted_bytes
-        work = 1000 * size / min(throttle, CLEANER_BYTES_PER_S)
-        why = f"backoff {_s(backoff)} + cleaning {size / 1e6:.0f} MB {_s(round(work))} + unlink {_s(unlink)}"
-        return backoff + work + unlink, why
+        work = 1000 * (PASS_S + size / min(throttle, CLEANER_BYTES_PER_S))
+        cleaning = f"cleaning {size / 1e6:.0f} MB {told_ms(round(work))}"
+        return backoff + work + unlink, f"backoff {told_ms(backoff)} + {cleaning} + unlink {told_ms(unlink)}"
 
     def _retention(self) -> float:
         keep = self._topic_ms("retention.ms")
@@ -237,7 +258,3 @@ def _number(setting: str, value: str) -> float:
         return float(value)
     except ValueError:
         raise _Unbounded(f"{setting} is {value!r}, which is no number") from None
-
-
-def _s(milliseconds: float) -> str:
-    return f"{milliseconds / 1000:.1g} s" if milliseconds < 1000 else told(milliseconds / 1000)

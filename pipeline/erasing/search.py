@@ -58,6 +58,9 @@ class Search:
         self._shift = np.uint64(64 - bits)
         self._table = np.zeros(1 << bits, np.bool_)
         self._table[self._slots(self._known.words)] = True
+        # Bits that all words of the needles have or lack: where all of them are text, most of what is not falls out.
+        every, some = np.bitwise_and.reduce(self._known.words), np.bitwise_or.reduce(self._known.words)
+        self._telling, self._must = ~some | every, every
 
     def stream(self, stream: BinaryIO) -> Iterator[Hit]:
         """Every occurrence in what the stream still gives, each once; memory is bounded."""
@@ -76,11 +79,17 @@ class Search:
         slots: Words = (words * SPREAD) >> self._shift
         return slots
 
+    def _likely(self, words: Words) -> NDArray[np.intp]:
+        if self._telling == 0:
+            return np.flatnonzero(self._table[self._slots(words)])
+        fit = np.flatnonzero((words & self._telling) == self._must)
+        return fit[self._table[self._slots(words[fit])]]
+
     def _chunk(self, chunk: bytes, start: int) -> Iterator[Hit]:
         if not self._needles or len(chunk) < RUN:
             return
         words = np.frombuffer(chunk, "<u8", len(chunk) // WORD)[:: STRIDE // WORD]
-        some = np.flatnonzero(self._table[self._slots(words)])
+        some = self._likely(words)
         left = np.searchsorted(self._known.words, words[some], "left")
         right = np.searchsorted(self._known.words, words[some], "right")
         for index in np.flatnonzero(right > left):
@@ -96,6 +105,9 @@ def _known(needles: Sequence[Needle]) -> _Known:
     words, owners, places = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     for number, needle in enumerate(needles):
         windows = np.lib.stride_tricks.sliding_window_view(np.frombuffer(needle.text, np.uint8), WORD)
+        if len(needle.text) == RUN:
+            # The whole needle has to be there, and one of its first sixteen places is looked at.
+            windows = windows[:STRIDE]
         # Zeros, blanks and the like stand everywhere, and tell nothing.
         telling = np.flatnonzero((np.diff(np.sort(windows, axis=1), axis=1) != 0).sum(axis=1) >= FEWEST_DIFFERENT - 1)
         words.append(np.ascontiguousarray(windows[telling]).view("<u8").ravel())

@@ -154,6 +154,6 @@ def _signer(settings: Settings, home: Home) -> Signer:
 
 
 def _bounds(settings: Settings, home: Home) -> tuple[Bound, ...]:
-    from pipeline.wiring.erasing import promised
+    from pipeline.wiring.erasing import promised, rebuilt_within
 
-    return promised(kafka_access(settings, home), settings.deployment())
+    return promised(kafka_access(settings, home), settings.deployment(), rebuilt_every=rebuilt_within(settings))

@@ -56,10 +56,12 @@ def _total(sizes: Mapping[str, int], topics: set[str]) -> int:
     return sum(size for name, size in sizes.items() if name in topics)
 
 
-def promised(access: KafkaAccess, deployment: Deployment) -> tuple[records.Bound, ...]:
+def promised(
+    access: KafkaAccess, deployment: Deployment, *, rebuilt_every: float | None = None
+) -> tuple[records.Bound, ...]:
     """The same for a receipt, which is signed also where nobody may look: then nothing is promised. Blocks."""
     try:
-        found = asyncio.run(all_bounds(access, deployment))
+        found = asyncio.run(all_bounds(access, deployment, rebuilt_every=rebuilt_every))
     except ServiceRefused as refusal:
         return (records.Bound(store="all", why=str(refusal)),)
     return tuple(records.Bound(store=each.store, why=each.why, seconds=each.seconds) for each in found)

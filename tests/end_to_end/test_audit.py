@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
-from contextlib import aclosing, closing
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from connectors.kafka_admin import KafkaAdmin, TopicPlan
 from pipeline import wiring
+from pipeline.auditing import canary
 from pipeline.auditing.erasure import Audit
 from pipeline.auditing.report import Line, Verdict
 from pipeline.commands import Invocation
@@ -22,6 +23,7 @@ from pipeline.commands.asking import asking
 from pipeline.home import Home
 from pipeline.machine.supervisor import Supervisor
 from pipeline.settings import Clock, Settings, parse
+from pipeline.topology import COMMANDS, GAPS, PERSONS, TEMPLATES
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -127,6 +129,38 @@ async def test_what_is_overdue_is_found_when_its_time_has_come(
     assert {"commands", "persons", "templates"} <= overdue
 
 
+async def test_the_end_of_a_canary_is_waited_for_and_measured(deployed: Deployed) -> None:
+    short = {"segment.ms": "1000", "max.compaction.lag.ms": "1000"}
+    with closing(wiring.admin(deployed.settings, deployed.home)) as admin:
+        await asyncio.to_thread(_set, admin, {"persons": short, "templates": short})
+        await asyncio.to_thread(_set, admin, {"commands": {"segment.ms": "1000", "retention.ms": "1000"}})
+        nudging = asyncio.create_task(_nudge(deployed))
+        try:
+            lines = await deployed.audited(replace(deployed.audit(), wait=True))
+        finally:
+            nudging.cancel()
+            with suppress(asyncio.CancelledError):
+                await nudging
+            await asyncio.to_thread(_repair, admin)
+    ended = {line.subject: line for line in lines if line.check == "canary"}
+    for store in ("commands", "persons", "templates", "key store"):
+        line = ended[store]
+        assert line.verdict is Verdict.PASS, line
+        assert line.bound is not None
+        assert line.measured is not None
+        assert line.measured < line.bound
+
+
+async def _nudge(deployed: Deployed) -> None:
+    """Stands in for whoever nudges the partitions after a deletion: other people come and go."""
+    async with asking(Invocation(deployed.home)) as client:
+        while True:
+            await canary.deleted(
+                client, await canary.enrolled(client, deployed.settings.recognition(), 256, bytes.fromhex)
+            )
+            await asyncio.sleep(0.5)
+
+
 async def test_planted_faults_are_all_found(deployed: Deployed) -> None:
     template = np.random.default_rng(5).standard_normal(256).astype(np.float32)
     (deployed.home.logs / "forgotten.log").write_text(json.dumps(template.tolist()))
@@ -148,7 +182,11 @@ def _spoil(admin: KafkaAdmin) -> None:
     admin.alter("gaps", {"retention.ms": "-1"})
 
 
+def _set(admin: KafkaAdmin, settings: Mapping[str, Mapping[str, str | None]]) -> None:
+    for topic, changes in settings.items():
+        admin.alter(topic, changes)
+
+
 def _repair(admin: KafkaAdmin) -> None:
     admin.delete_topics(["copies"])
-    admin.alter("persons", {"delete.retention.ms": "86400000", "max.compaction.lag.ms": "300000"})
-    admin.alter("gaps", {"retention.ms": "2592000000"})
+    _set(admin, {topic.name: topic.settings() for topic in (PERSONS, TEMPLATES, COMMANDS, GAPS)})
