@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]
@@ -31,7 +31,7 @@ class ClusterState:
     """What one look found. `brokers` by id, `sizes` in bytes by broker and topic, other replicas' included.
 
     `internal` are Kafka's own topics. `out_of_sync` are topics with a replica that is down or behind, `unreadable` the
-    log directories that a broker has given up.
+    log directories that a broker has given up. `replicas` are the brokers that hold each partition, by topic.
     """
 
     topics: Mapping[str, TopicState]
@@ -40,6 +40,7 @@ class ClusterState:
     brokers: Mapping[int, Mapping[str, str]]
     sizes: Mapping[int, Mapping[str, int]]
     unreadable: tuple[str, ...] = ()
+    replicas: Mapping[str, Mapping[int, frozenset[int]]] = field(default_factory=dict)
 
 
 class _LogDirs(Response):  # type: ignore[misc]
@@ -123,6 +124,7 @@ class _Look:
             brokers,
             sizes,
             tuple(path for answer in folders for code, path, _ in answer.folders if code),
+            {name: {p["partition"]: frozenset(p["replicas"]) for p in parts} for name, parts in found.items()},
         )
 
     async def _ask(self, node: int, request: Any) -> Any:

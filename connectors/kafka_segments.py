@@ -110,6 +110,16 @@ def read(segment: Segment, batch: Batch) -> Iterator[StoredRecord | Unread]:
         yield from _records(segment, batch.at, raw)
 
 
+def broker_of(data: Path) -> int | None:
+    """The id of the broker whose folder this is; None where the folder does not say."""
+    try:
+        told = (data / "meta.properties").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    found = re.search(r"^node\.id=(\d+)$", told, re.M)
+    return None if found is None else int(found[1])
+
+
 def cleaned_up_to(data: Path) -> Mapping[tuple[str, int], int]:
     """How far the cleaner has come, by topic and partition: the first offset that it has not looked at."""
     try:

@@ -23,7 +23,7 @@ from pipeline.operations.photos import Portrait
 from pipeline.records import Box, Recognition
 from pipeline.topology import COMMANDS, PERSONS, TEMPLATES
 
-IN_KAFKA = (COMMANDS.name, PERSONS.name, TEMPLATES.name)
+IN_KAFKA = (COMMANDS, PERSONS, TEMPLATES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,6 @@ class Folders:
     kafka: KafkaFiles | None
     milvus: Path | None
     keys: Path | None
-
-    @property
-    def visible(self) -> Sequence[str]:
-        """The stores whose files can be looked into."""
-        stores = (IN_KAFKA if self.kafka else (), (MILVUS,) if self.milvus else (), (KEY_STORE,) if self.keys else ())
-        return [store for group in stores for store in group]
 
 
 async def enrolled(client: Client, recognition: Recognition, dimension: int, wrapped: Callable[[str], bytes]) -> Canary:
@@ -86,7 +80,7 @@ async def deleted(client: Client, canary: Canary) -> None:
 def found(canary: Canary, folders: Folders, stores: Sequence[str]) -> set[str]:
     """In which of the stores the canary is. Blocks; reads them from end to end."""
     there = set()
-    in_kafka = set(stores) & set(IN_KAFKA)
+    in_kafka = set(stores) & {topic.name for topic in IN_KAFKA}
     if in_kafka and folders.kafka is not None:
         there |= in_kafka & folders.kafka.where(canary.kid)
     if MILVUS in stores and folders.milvus is not None and canary.stored is not None:
@@ -100,8 +94,8 @@ def found(canary: Canary, folders: Folders, stores: Sequence[str]) -> set[str]:
 def in_the_clear(canary: Canary, folders: Folders) -> Mapping[str, str]:
     """Files that hold the template itself, in whatever form, and the form; also Milvus's."""
     roots = [folders.home]
-    if folders.kafka is not None and not folders.kafka.data.is_relative_to(folders.home):
-        roots.append(folders.kafka.data)
+    if folders.kafka is not None:
+        roots += [data for data in folders.kafka.data if not data.is_relative_to(folders.home)]
     needles = _needles("", canary.template)
     return {str(path): name for root in roots for path, name in _finds(root, needles)}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from connectors.broker_home import Home as BrokerHome
 from connectors.kafka_cluster import ClusterState, observe
+from connectors.kafka_segments import broker_of
 from connectors.key_rows import KeyRows
 from pipeline import wiring
 from pipeline.auditing import canary, inventory, keys
@@ -38,14 +39,14 @@ LOOK_AGAIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What an audit is given. `kafka_data` is the broker's data folder, where it is an operator's on this machine.
+    """What an audit is given. `kafka_data` are the folders of an operator's broker that runs on this machine.
 
     `given` are vectors that must be nowhere, by name; `wait` stays until the canary's bounds are over.
     """
 
     settings: Settings
     home: Home
-    kafka_data: Path | None
+    kafka_data: Sequence[Path]
     given: Mapping[str, Vector]
     wait: bool
 
@@ -57,8 +58,9 @@ class Audit:
         with closing(key_rows(self.settings, self.home)) as rows:
             bird = await self._enrolled(client, rows)
             try:
-                bird, seen = await self._seen(client, bird, folders)
-                for line in await asyncio.to_thread(lambda: list(self._control(bird, seen, folders))):
+                visible = self._visible(bird, cluster, folders)
+                bird, seen = await self._seen(client, bird, folders, visible)
+                for line in await asyncio.to_thread(lambda: list(self._control(bird, seen, folders, visible))):
                     yield line
             finally:
                 began = time.monotonic()
@@ -69,11 +71,11 @@ class Audit:
                 yield line
 
     def _folders(self, bounds: Sequence[Bound]) -> Folders:
-        own = BrokerHome(self.home.kafka).data if self.settings.kafka.bootstrap is None else None
-        data = self.kafka_data or own
+        own = (BrokerHome(self.home.kafka).data,) if self.settings.kafka.bootstrap is None else ()
+        data = tuple(self.kafka_data) or own
         return Folders(
             self.home.path,
-            None if data is None else KafkaFiles(data, self.settings.deployment(), bounds),
+            KafkaFiles(data, self.settings.deployment(), bounds) if data else None,
             self.home.milvus if self.settings.milvus.uri is None else None,
             self.home.keys if self.settings.keys.store == FILE else None,
         )
@@ -87,7 +89,24 @@ class Audit:
         dimension = wiring.catalogue().pack(recognition.pack).dimension
         return await canary.enrolled(client, recognition, dimension, wrapped)
 
-    async def _seen(self, client: Client, bird: Canary, folders: Folders) -> tuple[Canary, set[str]]:
+    def _visible(self, bird: Canary, cluster: ClusterState, folders: Folders) -> list[str]:
+        """The stores in whose files the canary has to be: those that are on this machine."""
+        visible = [store for store, there in ((MILVUS, folders.milvus), (KEY_STORE, folders.keys)) if there is not None]
+        if folders.kafka is None:
+            return visible
+        deployment = self.settings.deployment()
+        partition = deployment.scale.of_scope(bird.scope)
+        brokers = {broker_of(folder) for folder in folders.kafka.data}
+        for topic in canary.IN_KAFKA:
+            holders = cluster.replicas.get(deployment.name(topic), {}).get(partition, frozenset())
+            # A folder that does not say whose it is has to have everything.
+            if None in brokers or brokers & holders:
+                visible.append(topic.name)
+        return visible
+
+    async def _seen(
+        self, client: Client, bird: Canary, folders: Folders, visible: Sequence[str]
+    ) -> tuple[Canary, set[str]]:
         """The canary as Milvus holds it, and the stores in whose files it was found within 20 s."""
         deployment, pack = self.settings.deployment(), self.settings.recognition().pack
         with closing(wiring.admin(self.settings, self.home)) as admin:
@@ -97,17 +116,17 @@ class Audit:
             held = await asyncio.to_thread(milvus.vectors, collection, [bird.face_id])
         bird = canary.as_stored(bird, held.get(bird.face_id))
         deadline, seen = time.monotonic() + SEEN_SECONDS, set[str]()
-        while seen != set(folders.visible) and time.monotonic() < deadline:
-            missing = [store for store in folders.visible if store not in seen]
+        while seen != set(visible) and time.monotonic() < deadline:
+            missing = [store for store in visible if store not in seen]
             seen |= await asyncio.to_thread(canary.found, bird, folders, missing)
         return bird, seen
 
-    def _control(self, bird: Canary, seen: set[str], folders: Folders) -> Iterator[Line]:
-        for store in folders.visible:
+    def _control(self, bird: Canary, seen: set[str], folders: Folders, visible: Sequence[str]) -> Iterator[Line]:
+        for store in visible:
             found = store in seen
             text = "the living canary is found" if found else "the living canary is not found: nothing else counts here"
             yield Line(check="control", subject=store, verdict=Verdict.PASS if found else Verdict.BLIND, text=text)
-        for store, text in _out_of_sight(self.settings, folders):
+        for store, text in _out_of_sight(self.settings, folders, visible):
             yield Line(check="control", subject=store, verdict=Verdict.CANNOT_TELL, text=text)
         yield from _clear(bird, folders)
 
@@ -121,7 +140,7 @@ class Audit:
         if folders.kafka is not None:
             yield from folders.kafka.lines(destroyed, now)
         bound = next(bound for bound in bounds if bound.store == MILVUS)
-        data = None if folders.kafka is None else folders.kafka.data
+        data = () if folders.kafka is None else folders.kafka.data
         home = self.home
         # What the canary has left behind is told by itself, where its own time is measured.
         others = {kid: when for kid, when in destroyed.items() if kid != bird.kid}
@@ -172,12 +191,14 @@ class Audit:
         )
 
 
-def _out_of_sight(settings: Settings, folders: Folders) -> Iterator[tuple[str, str]]:
+def _out_of_sight(settings: Settings, folders: Folders, visible: Sequence[str]) -> Iterator[tuple[str, str]]:
     if folders.kafka is None:
         yield (
             "Kafka",
             "its disks are not ours: give --kafka-data DIR where a broker's folder can be read, on each of them",
         )
+    elif away := [topic.name for topic in canary.IN_KAFKA if topic.name not in visible]:
+        yield "Kafka", f"the canary's partition of {', '.join(away)} is on other brokers: run the audit there"
     if folders.milvus is None:
         yield MILVUS, "its storage is not ours: deleted vectors leave it by its own compaction and garbage collection"
     if folders.keys is None:

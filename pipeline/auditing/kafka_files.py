@@ -44,16 +44,16 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class KafkaFiles:
-    """A broker's data folder. `destroyed` are key ids and when they were destroyed, in seconds since 1970."""
+    """A broker's data folders. `destroyed` are key ids and when they were destroyed, in seconds since 1970."""
 
-    data: Path
+    data: Sequence[Path]
     deployment: Deployment
     bounds: Sequence[Bound]
 
     def lines(self, destroyed: Mapping[str, float], now: datetime) -> Iterator[Line]:
         """A line for each topic that has files; those of deleted topics, too."""
         by_topic: dict[str, list[Segment]] = {}
-        for segment in segments(self.data):
+        for segment in self._segments():
             by_topic.setdefault(segment.topic, []).append(segment)
         known = {self.deployment.name(topic): topic for topic in TOPICS}
         search = _of_ids(destroyed)
@@ -65,13 +65,16 @@ class KafkaFiles:
                 yield self._line(name, seen)
         yield from self._uncleaned(by_topic, known, now)
 
+    def _segments(self) -> Iterator[Segment]:
+        return (segment for folder in self.data for segment in segments(folder))
+
     def where(self, kid: str) -> set[str]:
         """The topics of the map in whose files a record is sealed with this key."""
         known = {self.deployment.name(topic): topic for topic in TOPICS}
         search = _of_ids([kid])
         return {
             known[segment.topic].name
-            for segment in segments(self.data)
+            for segment in self._segments()
             if segment.topic in known
             and any(
                 kid in _ids(known[segment.topic], record)
@@ -134,7 +137,7 @@ class KafkaFiles:
         self, by_topic: Mapping[str, Sequence[Segment]], known: Mapping[str, Topic], now: datetime
     ) -> Iterator[Line]:
         """Compacted partitions that the cleaner has passed over for longer than a bound: it cannot clean them."""
-        positions = cleaned_up_to(self.data)
+        positions = {place: offset for folder in self.data for place, offset in cleaned_up_to(folder).items()}
         for name, topic in known.items():
             bound = next((each.seconds for each in self.bounds if each.store == topic.name), None)
             if "compact" not in topic.cleanup or bound is None:

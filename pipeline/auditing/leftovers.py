@@ -38,7 +38,7 @@ class Leftovers:
 
     home: Path
     milvus: Path
-    kafka: Path | None
+    kafka: Sequence[Path]
     keys: Path
     bound: Bound
     given: Mapping[str, Vector]
@@ -51,14 +51,14 @@ class Leftovers:
             for form, text in forms(vector).items()
         ]
         ids = [Needle(kid, kid.encode()) for kid in destroyed]
-        apart = tuple(folder for folder in (self.kafka, self.keys) if folder is not None)
+        apart = (*self.kafka, self.keys)
         parts: dict[str, Seen] = defaultdict(Seen)
         for each in looked(self.home, Search([*ids, *vectors]), apart):
             self._add(parts[self._part(each.path)], each, destroyed, now.timestamp())
         if vectors:
             for folder in apart:
                 for each in looked(folder, Search(vectors)):
-                    self._add(parts["Kafka" if folder == self.kafka else "keys"], each, destroyed, now.timestamp())
+                    self._add(parts["Kafka" if folder in self.kafka else "keys"], each, destroyed, now.timestamp())
         for name, seen in sorted(parts.items()):
             yield self._line(name, seen)
 

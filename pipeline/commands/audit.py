@@ -40,17 +40,20 @@ def erasure(
         ),
     ] = None,
     kafka_data: Annotated[
-        Path | None,
-        typer.Option(help="The data folder of a broker of yours, if it is on this machine.", show_default=False),
+        list[Path] | None,
+        typer.Option(
+            help="A data folder of your broker on this machine; repeat it for each of log.dirs.", show_default=False
+        ),
     ] = None,
 ) -> int:
     """Enrol a canary, find it, delete it, and look through everything kept. Exit 1 at FAIL or BLIND.
 
     Reads every file of the home, and of the broker: topics against the map, keys, raw segments, Milvus, logs.
     """
-    if kafka_data is not None and not any(kafka_data.glob("*/*.log")):
-        raise Refused(f"--kafka-data {kafka_data} holds no partitions: give the folder that is log.dirs of the broker")
-    return asyncio.run(_audited(invocation(context), json, wait, _given(canary), kafka_data))
+    for folder in kafka_data or ():
+        if not any(folder.glob("*/*.log")):
+            raise Refused(f"--kafka-data {folder} holds no partitions: give the folder that is log.dirs of the broker")
+    return asyncio.run(_audited(invocation(context), json, wait, _given(canary), kafka_data or []))
 
 
 def _given(file: Path | None) -> dict[str, Vector]:
@@ -65,7 +68,7 @@ def _given(file: Path | None) -> dict[str, Vector]:
     return {f"vector {number} of {file.name}": vector for number, vector in enumerate(vectors, 1)}
 
 
-async def _audited(call: Invocation, json: bool, wait: bool, given: dict[str, Vector], kafka_data: Path | None) -> int:
+async def _audited(call: Invocation, json: bool, wait: bool, given: dict[str, Vector], kafka_data: list[Path]) -> int:
     from pipeline.auditing.erasure import Audit  # it loads every engine, and --help needs none
     from pipeline.auditing.report import Line, Report, as_json
 

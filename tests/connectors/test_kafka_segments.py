@@ -15,6 +15,7 @@ from connectors.kafka_segments import (
     Segment,
     StoredRecord,
     Unread,
+    broker_of,
     cleaned_up_to,
     first_written,
     records,
@@ -149,3 +150,9 @@ async def test_the_files_of_a_broker(kafka_jars: Path, broker: EmbeddedBroker) -
 
 def test_no_checkpoint_means_nothing_was_cleaned(tmp_path: Path) -> None:
     assert cleaned_up_to(tmp_path) == {}
+
+
+def test_a_folder_says_whose_it_is(tmp_path: Path) -> None:
+    assert broker_of(tmp_path) is None
+    (tmp_path / "meta.properties").write_text("#\nnode.id=17\nversion=1\n")
+    assert broker_of(tmp_path) == 17

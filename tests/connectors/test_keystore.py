@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors import ServiceRefused
+from connectors.key_rows import NOTHING, KeyRows
 from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
 from connectors.root_keys import LEASE
 from tests.connectors.key_places import Place, opened, output, process
@@ -132,6 +134,19 @@ def test_another_process_opens_until_the_key_is_destroyed(store: KeyStore, place
     store.destroy([kid])
     refused = f"try: {opening}\nexcept KeyDestroyed: print('destroyed')"
     assert output(process(place, refused)) == "destroyed"
+
+
+def test_what_was_destroyed_is_told_with_its_time_and_without_its_key(
+    store: KeyStore, place: Place, clock: Clock
+) -> None:
+    living, gone = store.new("person"), store.new("person")
+    clock.seconds = 7.0
+    store.destroy([gone])
+    with closing(KeyRows(place.database())) as rows:
+        (row,) = rows.destroyed()
+    assert (row.kid, row.owner_kind, row.destroyed) == (gone, "person", clock.now().timestamp())
+    assert row.wrapped == NOTHING
+    assert store.alive(living)
 
 
 def test_an_unknown_id_is_destroyed_for_ever(store: KeyStore) -> None:

@@ -54,7 +54,7 @@ class Deployed:
             return [line async for line in lines]
 
     def audit(self) -> Audit:
-        return Audit(self.settings, self.home, None, {}, wait=False)
+        return Audit(self.settings, self.home, (), {}, wait=False)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -110,12 +110,18 @@ async def test_an_auditor_who_looks_at_the_wrong_files_is_told_to_be_blind(deplo
     elsewhere.touch()
     with pytest.MonkeyPatch.context() as quick:
         quick.setattr("pipeline.auditing.erasure.SEEN_SECONDS", 1.0)
-        lines = await deployed.audited(replace(deployed.audit(), kafka_data=tmp_path))
+        lines = await deployed.audited(replace(deployed.audit(), kafka_data=[tmp_path]))
     control = verdicts(lines, "control")
     blind = {store for store, verdict in control.items() if verdict is Verdict.BLIND}
     assert blind == {"commands", "persons", "templates"}
     assert blind <= {line.subject for line in failed(lines)}
     assert not blind & verdicts(lines, "canary").keys()
+
+    # The folder of a broker that has no replica of the canary's partition need not have the canary.
+    (tmp_path / "meta.properties").write_text("node.id=9\n")
+    lines = await deployed.audited(replace(deployed.audit(), kafka_data=[tmp_path]))
+    assert [line for line in lines if line.verdict is Verdict.BLIND] == []
+    assert verdicts(lines, "control")["Kafka"] is Verdict.CANNOT_TELL
 
 
 async def test_what_is_overdue_is_found_when_its_time_has_come(

@@ -23,7 +23,9 @@ BOUND = 600 + 30 + 2.5  # templates, by the settings of the map and of our broke
 
 def audit(data: Path, destroyed: float | None, now: datetime, deployment: Deployment = PLAIN) -> dict[str, Line]:
     when = {} if destroyed is None else {KID: NOON.timestamp() + destroyed}
-    return {line.subject: line for line in KafkaFiles(data, deployment, of_topics(PLAIN, in_force())).lines(when, now)}
+    return {
+        line.subject: line for line in KafkaFiles((data,), deployment, of_topics(PLAIN, in_force())).lines(when, now)
+    }
 
 
 @pytest.mark.parametrize("state", ["", ".deleted", ".cleaned", ".swap"])
@@ -97,7 +99,7 @@ def test_a_partition_that_the_cleaner_has_left_is_told(tmp_path: Path) -> None:
 
 
 def test_where_a_key_is(tmp_path: Path) -> None:
-    files = KafkaFiles(tmp_path, PLAIN, of_topics(PLAIN, in_force()))
+    files = KafkaFiles((tmp_path,), PLAIN, of_topics(PLAIN, in_force()))
     assert files.where(KID) == set()
     segment(tmp_path, "persons", batch(PERSONS, Put("p", person(kid=KID)), NOON))
     segment(tmp_path, "templates", batch(TEMPLATES, Put("p/e", template()), NOON))

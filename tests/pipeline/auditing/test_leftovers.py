@@ -46,7 +46,7 @@ def home(tmp_path: Path) -> Path:
 
 def audit(home: Path, destroyed: float | None = None, rebuilt_every: float | None = None) -> dict[str, Line]:
     leftovers = Leftovers(
-        home, home / "milvus", home / "kafka", home / "keys", of_milvus(rebuilt_every), {"vector 1": VECTOR}
+        home, home / "milvus", (home / "kafka",), home / "keys", of_milvus(rebuilt_every), {"vector 1": VECTOR}
     )
     when = {} if destroyed is None else {KID: NOW.timestamp() - destroyed}
     return {line.subject: line for line in leftovers.lines(when, NOW)}
