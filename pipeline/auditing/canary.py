@@ -82,7 +82,7 @@ def found(canary: Canary, folders: Folders, stores: Sequence[str]) -> set[str]:
     there = set()
     in_kafka = set(stores) & {topic.name for topic in IN_KAFKA}
     if in_kafka and folders.kafka is not None:
-        there |= in_kafka & folders.kafka.where(canary.kid)
+        there |= in_kafka & folders.kafka.where([canary.kid]).keys()
     if MILVUS in stores and folders.milvus is not None and canary.stored is not None:
         # By the vector alone: to find the id of its key beside it would prove nothing about seeing vectors.
         there |= {MILVUS for _ in _finds(folders.milvus, _needles("stored", canary.stored))}

@@ -1,7 +1,8 @@
 """The broker's files: no record sealed under a destroyed key may outlive its bound, and the cleaner must keep up."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -68,21 +69,18 @@ class KafkaFiles:
     def _segments(self) -> Iterator[Segment]:
         return (segment for folder in self.data for segment in segments(folder))
 
-    def where(self, kid: str) -> set[str]:
-        """The topics of the map in whose files a record is sealed with this key."""
+    def where(self, kids: Collection[str]) -> Mapping[str, set[str]]:
+        """The topics of the map in whose files a record is sealed with one of these keys, and which of them there."""
         known = {self.deployment.name(topic): topic for topic in TOPICS}
-        search = _of_ids([kid])
-        return {
-            known[segment.topic].name
-            for segment in self._segments()
-            if segment.topic in known
-            and any(
-                kid in _ids(known[segment.topic], record)
-                for batch, telling in _searched(segment, search)
-                if telling
-                for record in read(segment, batch)
-            )
-        }
+        search, found = _of_ids(kids), defaultdict[str, set[str]](set)
+        for segment in self._segments():
+            if (topic := known.get(segment.topic)) is None:
+                continue
+            for batch, telling in _searched(segment, search):
+                for record in read(segment, batch) if telling else ():
+                    if ids := _ids(topic, record) & set(kids):
+                        found[topic.name] |= ids
+        return found
 
     def _add(
         self,

@@ -98,9 +98,12 @@ def test_a_partition_that_the_cleaner_has_left_is_told(tmp_path: Path) -> None:
     assert audit(tmp_path, None, late)["persons"].verdict is Verdict.PASS
 
 
-def test_where_a_key_is(tmp_path: Path) -> None:
-    files = KafkaFiles((tmp_path,), PLAIN, of_topics(PLAIN, in_force()))
-    assert files.where(KID) == set()
-    segment(tmp_path, "persons", batch(PERSONS, Put("p", person(kid=KID)), NOON))
-    segment(tmp_path, "templates", batch(TEMPLATES, Put("p/e", template()), NOON))
-    assert files.where(KID) == {"persons"}
+def test_where_keys_are(tmp_path: Path) -> None:
+    files, other = KafkaFiles((tmp_path,), PLAIN, of_topics(PLAIN, in_force())), "f" * 24 + "01234567"
+    assert files.where([KID, other]) == {}
+    both = batch(PERSONS, Put("p", person(kid=KID)), NOON) + batch(PERSONS, Put("q", person("q", kid=other)), NOON, 1)
+    segment(tmp_path, "persons", both)
+    segment(tmp_path, "templates", batch(TEMPLATES, Put("p/e", template(kid=other)), NOON))
+    segment(tmp_path, "elsewhere", batch(TEMPLATES, Put("p/e", template(kid=other)), NOON))
+    assert files.where([KID, other]) == {"persons": {KID, other}, "templates": {other}}
+    assert files.where([KID]) == {"persons": {KID}}

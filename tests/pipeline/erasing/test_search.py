@@ -88,6 +88,12 @@ def test_ids_are_found_by_the_thousand() -> None:
     assert {name for name, _ in hunt.pieces([text])} == {ids[17], ids[4999]}
 
 
+@given(st.text("0f", min_size=32, max_size=32), st.integers(0, 100), st.binary(max_size=40))
+def test_an_id_however_monotonous_is_found(kid: str, before: int, behind: bytes) -> None:
+    text = noise(before, 3) + kid.encode() + behind
+    assert kid in {name for name, _ in Search([Needle(kid, kid.encode())]).pieces([text])}
+
+
 def test_a_short_needle_is_refused_and_no_needle_finds_nothing() -> None:
     with pytest.raises(ValueError, match="fewer than 32"):
         Search([Needle("a", b"a" * 31)])
