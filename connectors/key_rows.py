@@ -206,6 +206,11 @@ class KeyRows:
             for kid, kind, name, expires, destroyed, root, wrapped in self._database.ask(statement)
         ]
 
+    def ending(self) -> set[str]:
+        """The ids of living keys that have an end: of faces, of frames."""
+        statement = "SELECT kid FROM faceline_keys WHERE expires IS NOT NULL AND destroyed IS NULL"
+        return {kid for (kid,) in self._database.ask(statement)}
+
     def under_roots(self) -> dict[int, int]:
         """How many living keys are under each version."""
         counts = "SELECT root, count(*) FROM faceline_keys WHERE destroyed IS NULL GROUP BY root"

@@ -168,6 +168,12 @@ class KeyStore:
             self._forget(doomed)
         return len(doomed)
 
+    def destroy_ending(self) -> int:
+        """Destroy every key that has an end, before it comes; how many. Whoever seals for that time is refused."""
+        doomed = self._rows.ending()
+        self.destroy(doomed)
+        return len(doomed)
+
     def alive(self, kid: str) -> bool:
         """Whether the key exists now, asked from the rows, not from a lease."""
         return self._rows.wrapped(kid) is not None

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 REQUEST_ID: Final = (b"x-ms-request-id", b"apim-request-id")
 CLIENT_REQUEST_ID: Final = b"x-ms-client-request-id"
 LONGEST_ID: Final = 128
+ERASURE: Final = b"faceline-erasure"  # names the receipt of a deletion
 GUARDED: Final = "/face/"
 UNMATCHED: Final = "none"
 # A deployment on its way up or down: not a bug, and worth asking again.
@@ -54,7 +55,7 @@ class Front:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], *_identifying(scope, request_id)]
+                message["headers"] = [*message["headers"], *_identifying(scope, request_id, status)]
             await send(message)
 
         try:
@@ -114,7 +115,10 @@ def client_request_id(scope: Scope) -> str | None:
     return given.decode("latin-1") if 0 < len(given) <= LONGEST_ID else None
 
 
-def _identifying(scope: Scope, request_id: str) -> Iterable[tuple[bytes, bytes]]:
+def _identifying(scope: Scope, request_id: str, status: int) -> Iterable[tuple[bytes, bytes]]:
+    erasure = scope["state"].get("operation_id")
+    if scope["method"] == "DELETE" and status < 300 and erasure is not None:
+        yield ERASURE, erasure.encode()
     yield from ((name, request_id.encode()) for name in REQUEST_ID)
     if (given := scope["state"]["client_request_id"]) is not None:
         yield CLIENT_REQUEST_ID, given.encode("latin-1")

@@ -67,11 +67,14 @@ async def asked(request: Request) -> Asked:
     version = VERSIONS[scope["path"].split("/")[2]]
     given = scope["state"]["client_request_id"] or service.client.new_id()
     host = request.headers.get("host") or ":".join(map(str, scope.get("server") or ("localhost",)))
+    client = service.client.for_principal(scope["state"]["principal"].name)
+    request_id = f"{request.method} {scope['path']} {given}"
+    scope["state"]["operation_id"] = client.operation_id(request_id)
     return Asked(
         service=service,
-        client=service.client.for_principal(scope["state"]["principal"].name),
+        client=client,
         version=version,
-        request_id=f"{request.method} {scope['path']} {given}",
+        request_id=request_id,
         base=f"{scope['scheme']}://{host}{version.prefix}",
     )
 

@@ -1,21 +1,25 @@
 """Commands for erasures: how far each has come, and the receipt of one."""
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline import receipts
-from pipeline.commands import Invocation, invocation
-from pipeline.commands.asking import without_chatter
+from pipeline.commands import Invocation, invocation, keystore
+from pipeline.commands.asking import asking, without_chatter
 from pipeline.operations import Refused
 from pipeline.operations.erasures import Erased
 
 if TYPE_CHECKING:
+    from pipeline.operations.account import Ended
     from pipeline.operations.erasures import Erasures
 
-app = typer.Typer(name="erase", help="What was deleted: status, receipt.", no_args_is_help=True)
+app = typer.Typer(
+    name="erase", help="What was deleted: status, receipt; and the end of it all: account.", no_args_is_help=True
+)
 
 Id = Annotated[str, typer.Argument(help="The id of the erasure, as the deletion printed it.", metavar="ERASURE")]
 
@@ -70,6 +74,36 @@ def receipt(
         return
     json.write_bytes(receipts.written(entries))
     typer.echo(f"the receipt is in {json}; whoever has the public key checks it with: faceline receipt verify")
+
+
+@app.command(epilog="Example: faceline erase account --yes")
+def account(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Forget everybody: every collection and person, each with its receipt, and every face and frame that is kept.
+
+    The root key is rotated at the end, so that no older copy of the key store opens anything. Cameras that run go on,
+    and what they see now is kept anew; for half a minute their frames are refused.
+    """
+    call = invocation(context)
+    if not yes:
+        typer.confirm(f"Forget everybody whom the deployment in {call.home.path} knows?", abort=True)
+    done = asyncio.run(_ended(call))
+    typer.echo(f"forgotten: {sum(each.forgotten for each in done.erasures)} records in {len(done.erasures)} deletions")
+    typer.echo(f"destroyed: {done.keys} keys of faces and frames")
+    for each in done.erasures:
+        typer.echo(f"its receipt: faceline erase receipt {each.operation_id}")
+    keystore.rotate(context)
+
+
+async def _ended(call: Invocation) -> "Ended":
+    from pipeline import wiring
+    from pipeline.operations import account
+
+    async with asking(call) as client:
+        with closing(wiring.key_store(call.settings, call.home)) as keys:
+            return await account.erase(client, keys)
 
 
 def _read(call: Invocation) -> "Erasures":

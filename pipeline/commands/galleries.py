@@ -10,6 +10,7 @@ from rich.table import Table
 from pipeline.commands import Invocation, invocation
 from pipeline.commands.asking import asking
 from pipeline.operations import collections
+from pipeline.records import Operation
 
 app = typer.Typer(name="collection", help="The collections of persons: add, list, delete.", no_args_is_help=True)
 console = Console(highlight=False)
@@ -59,10 +60,11 @@ async def _listed(call: Invocation) -> list[collections.Shown]:
 def delete(context: typer.Context, which: Which) -> None:
     """Forget a collection and everybody in it: their keys are destroyed, their records get tombstones."""
     scope = collections.scope_of(which)
-    forgotten = asyncio.run(_delete(invocation(context), scope))
-    console.print(f"forgotten: {scope}, {forgotten} records, their keys are destroyed")
+    done = asyncio.run(_delete(invocation(context), scope))
+    console.print(f"forgotten: {scope}, {done.forgotten} records, their keys are destroyed")
+    console.print(f"its receipt: faceline erase receipt {done.operation_id}", soft_wrap=True)
 
 
-async def _delete(call: Invocation, scope: str) -> int:
+async def _delete(call: Invocation, scope: str) -> Operation:
     async with asking(call) as client:
         return await collections.delete(client, scope, request_id=client.new_id())

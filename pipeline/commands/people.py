@@ -14,7 +14,7 @@ from pipeline.commands.enrolment import Enrolment, Outcome
 from pipeline.operations import Refused, access, collections, persons
 from pipeline.operations.album import from_folder, one
 from pipeline.operations.photos import Choice
-from pipeline.records import Box
+from pipeline.records import Box, Operation
 
 app = typer.Typer()
 person = typer.Typer(name="person", help="The enrolled persons: add, list, show, export, delete.", no_args_is_help=True)
@@ -143,11 +143,12 @@ def delete(
     collection: InCollection = DEFAULT,
 ) -> None:
     """Forget a person: the key is destroyed, and every record about the person gets its tombstone."""
-    forgotten = asyncio.run(_delete(invocation(context), collections.gallery_of(collection), who))
-    console.print(f"forgotten: {forgotten} records, their key is destroyed")
+    done = asyncio.run(_delete(invocation(context), collections.gallery_of(collection), who))
+    console.print(f"forgotten: {done.forgotten} records, their key is destroyed; nobody is called so from now on")
+    console.print(f"its receipt: faceline erase receipt {done.operation_id}", soft_wrap=True)
 
 
-async def _delete(call: Invocation, scope: str, who: str) -> int:
+async def _delete(call: Invocation, scope: str, who: str) -> Operation:
     async with asking(call) as client:
         person_id = persons.found(client, scope, who).person.person_id
         return await persons.delete(client, scope, person_id, request_id=client.new_id())

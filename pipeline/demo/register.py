@@ -53,4 +53,4 @@ class Register:
 
     async def forget(self, person: str) -> int:
         """Delete a person; how many records were forgotten."""
-        return await persons.delete(self.client, SCOPE, person, request_id=self.client.new_id())
+        return (await persons.delete(self.client, SCOPE, person, request_id=self.client.new_id())).forgotten

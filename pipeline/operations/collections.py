@@ -12,6 +12,7 @@ from pipeline.records import (
     Collection,
     CollectionKind,
     DeleteCollection,
+    Operation,
     Recognition,
     Sealed,
     UpdateCollection,
@@ -169,10 +170,9 @@ def new_words(
     )
 
 
-async def delete(client: Client, scope: str, *, request_id: str) -> int:
-    """Forget a collection and everybody in it; how many records were forgotten. Refused where there is none."""
-    outcome = await client.asker.ask(DeleteCollection(**client.heading(scope_of(scope), request_id)))
-    return outcome.forgotten
+async def delete(client: Client, scope: str, *, request_id: str) -> Operation:
+    """Forget a collection and everybody in it; what came of it. Refused where there is none."""
+    return await client.asker.ask(DeleteCollection(**client.heading(scope_of(scope), request_id)))
 
 
 def _shown(client: Client, collection: Collection) -> Shown:

@@ -12,6 +12,7 @@ from pipeline.records import (
     DIRECTORY,
     AddFace,
     DeleteFace,
+    Operation,
     Recognition,
     RecognitionModel,
     Template,
@@ -118,10 +119,10 @@ async def update(
     )
 
 
-async def delete(client: Client, scope: str, person_id: str | None, face: str, *, request_id: str) -> None:
-    """Forget one template, of a person or of a face list."""
+async def delete(client: Client, scope: str, person_id: str | None, face: str, *, request_id: str) -> Operation:
+    """Forget one template, of a person or of a face list; what came of it, once nobody can be named by it."""
     command = DeleteFace(**client.heading(scope, request_id), person_id=person_id, persisted_face_id=face)
-    await client.asker.ask(command)
+    return await client.asker.ask(command)
 
 
 def _owner(client: Client, scope: str, person_id: str | None) -> str:

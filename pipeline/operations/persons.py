@@ -8,7 +8,16 @@ from pipeline.operations.client import Client
 from pipeline.operations.collections import existing, for_recognition
 from pipeline.operations.photos import Portrait
 from pipeline.operations.templates import sealed_template
-from pipeline.records import DIRECTORY, AddPerson, DeletePerson, GalleryKind, Person, Recognition, UpdatePerson
+from pipeline.records import (
+    DIRECTORY,
+    AddPerson,
+    DeletePerson,
+    GalleryKind,
+    Operation,
+    Person,
+    Recognition,
+    UpdatePerson,
+)
 from pipeline.topology import PERSONS
 
 
@@ -140,10 +149,9 @@ async def update(
     await client.asker.ask(command)
 
 
-async def delete(client: Client, scope: str, person_id: str, *, request_id: str) -> int:
-    """Forget a person, whose key `control` destroys first; how many records were forgotten."""
-    outcome = await client.asker.ask(DeletePerson(**client.heading(scope, request_id), person_id=person_id))
-    return outcome.forgotten
+async def delete(client: Client, scope: str, person_id: str, *, request_id: str) -> Operation:
+    """Forget a person, whose key `control` destroys first; what came of it, once nobody can name the person."""
+    return await client.asker.ask(DeletePerson(**client.heading(scope, request_id), person_id=person_id))
 
 
 def _shown(client: Client, person: Person) -> Shown:

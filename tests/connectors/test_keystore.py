@@ -184,6 +184,16 @@ def test_a_name_whose_time_has_passed_is_refused_even_from_the_cache(store: KeyS
         store.named("bucket", due)
 
 
+def test_keys_that_have_an_end_can_be_destroyed_before_it(store: KeyStore) -> None:
+    bucket, person = store.named("bucket", NOON + timedelta(hours=1)), store.new("person")
+    place = store.named("place", None)
+    assert store.destroy_ending() == 1
+    assert [store.alive(kid) for kid in (bucket, person, place)] == [False, True, True]
+    with pytest.raises(KeyDestroyed):
+        store.named("bucket", NOON + timedelta(hours=1))
+    assert store.destroy_ending() == 0
+
+
 def test_expired_keys_are_destroyed_and_their_rows_swept_after_48_hours(store: KeyStore, clock: Clock) -> None:
     first, later = (store.named(f"bucket {n}", NOON + timedelta(seconds=10 * n)) for n in (1, 2))
     person = store.new("person")

@@ -55,7 +55,11 @@ async def test_a_person_comes_changes_and_goes(door: House, kind: str, pictures:
     assert await door.done("GET", f"{place}/persons") == [
         {**shown, "name": "Colonel Collins", "persistedFaceIds": [faces[1]]}
     ]
-    await door.done("DELETE", one)
+    deleted = await door.ask("DELETE", one)
+    erasure = door.service.client.asker.known(deleted.headers["faceline-erasure"])
+    assert erasure is not None
+    assert erasure.erasure is not None
+    assert (erasure.erasure.kind, erasure.erasure.subject) == ("person", one.rpartition("/")[2])
     for method, path in (("GET", one), ("DELETE", one), ("GET", f"{one}/persistedfaces/{faces[1]}")):
         assert await door.refused(method, path) == (404, "PersonNotFound")
     await door.done("DELETE", place)

@@ -56,7 +56,7 @@ async def test_ensure_makes_it_once_and_keeps_to_its_model(world: World) -> None
 async def test_deleted_collection_takes_everybody_and_every_key_along(world: World) -> None:
     await collections.add(world.client, SCOPE, recognition=RETAIL, name="one", request_id="r1")
     await persons.add(world.client, SCOPE, "Ada", [portrait_of(1)], recognition=RETAIL, request_id="r2")
-    assert await collections.delete(world.client, SCOPE, request_id="r3") == 3
+    assert (await collections.delete(world.client, SCOPE, request_id="r3")).forgotten == 3
     assert collections.listed(world.client) == []
     assert world.keys.alive == {}
 

@@ -132,7 +132,7 @@ async def test_person_is_found_by_name_and_by_id_unless_two_share_the_name(world
 async def test_deleted_person_is_gone_with_key_and_templates(world: World) -> None:
     await gallery(world)
     person_id = await enrol(world, "Ada", 1, 2)
-    assert await persons.delete(world.client, SCOPE, person_id, request_id="r2") == 3
+    assert (await persons.delete(world.client, SCOPE, person_id, request_id="r2")).forgotten == 3
     assert persons.listed(world.client, SCOPE) == []
     assert world.tables.live.templates == {}
     assert list(world.keys.alive.values()) == ["collection"]

@@ -56,7 +56,7 @@ async def test_a_person_comes_and_goes(cluster: Cluster, keys: KeyStore, tmp_pat
         async with client(cluster.access, cluster.deployment, keys, "operator/other") as later:
             assert persons.found(later, SCOPE, "Ada").faces == listed.faces
 
-        assert await persons.delete(asking, SCOPE, person_id, request_id="r3") == 2
+        assert (await persons.delete(asking, SCOPE, person_id, request_id="r3")).forgotten == 2
         assert not keys.alive(listed.person.kid)
         await asking.catch_up()
         assert persons.listed(asking, SCOPE) == []
