@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from pipeline.operations.account import Ended
     from pipeline.operations.erasures import Erasures
 
-app = typer.Typer(
-    name="erase", help="What was deleted: status, receipt; and the end of it all: account.", no_args_is_help=True
-)
+app = typer.Typer(name="erase", help="What was deleted: status, receipt, account.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(help="The id of the erasure, as the deletion printed it.", metavar="ERASURE")]
 
