@@ -14,7 +14,7 @@ from models.catalogue import Metric, MmodSpec, Pack, ScrfdSpec, YuNetSpec
 from models.detection import Detection
 from models.detectors import Detector, Mmod, Scrfd, YuNet
 from models.embedder import Embedder
-from models.session import Provider, Session
+from models.session import Provider, Session, reason
 from models.shape_predictor import ShapePredictor
 
 __all__ = ["Detection", "FaceModels", "load"]
@@ -34,6 +34,21 @@ class FaceModels:
     """where the networks really run"""
     detector: Detector
     embedder: Embedder
+
+    def try_out(self) -> None:
+        """Runs both networks once, on a black image; ModelError, in one line, where they load and do not run."""
+        template = self.embedder.template
+        image = np.zeros((template.size, template.size, 3), np.uint8)
+        try:
+            self.detect(image)
+            self.embed(image, [template.points.astype(np.float32)])
+        except ModelError:
+            raise
+        except Exception as error:
+            # onnxruntime's exceptions share no base class but this one
+            raise ModelError(
+                f"pack {self.name} is loaded on {self.provider} and fails there: {reason(error)}"
+            ) from error
 
     def detect(self, image: NDArray[np.uint8]) -> list[Detection]:
         """The faces of an image, the best score first, boxes cut at the image's borders."""
@@ -84,6 +99,7 @@ def load(pack: Pack, files: Mapping[str, Path], *, provider: Provider = "cpu", t
         pack.embedder.scale,
         pack.dimension,
         unit_length=pack.metric == "cosine",
+        fixed_batch=recogniser.provider == "cuda",
     )
     return FaceModels(
         pack.name,

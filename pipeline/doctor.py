@@ -190,7 +190,9 @@ def _api(home: Home, settings: Settings) -> str:
 def _provider(_: Home, settings: Settings) -> str:
     if model_faults(settings, settings.models.pack):
         raise NotRunningError("cannot be tried without the models")
-    return f"{wiring.face_models(settings).provider} really runs the models"
+    models = wiring.face_models(settings)
+    models.try_out()
+    return f"{models.provider} really runs the models"
 
 
 def _camera(camera: Camera, _: Home, __: Settings) -> str:

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 from models import ModelError
 from models.align import ARCFACE
-from models.embedder import Embedder
+from models.embedder import BATCH, Embedder
 from models.session import Session
 
 
@@ -43,3 +43,12 @@ def test_another_dimension_is_refused() -> None:
     embedder = Embedder(mean_colour("N"), ARCFACE, "bgr", 0, 1, 128, unit_length=True)
     with pytest.raises(ModelError, match="128 numbers"):
         embedder.embed(np.zeros((112, 112, 3), np.uint8), [ARCFACE.points.astype(np.float32)])
+
+
+def test_a_fixed_batch_runs_one_size_and_gives_the_same() -> None:
+    image = np.random.default_rng(3).integers(0, 256, (112, 112, 3), np.uint8)
+    points = [ARCFACE.points.astype(np.float32) + np.float32(shift) for shift in range(11)]
+    free = Embedder(mean_colour("N"), ARCFACE, "bgr", 0, 1, 3, unit_length=True)
+    fixed = Embedder(mean_colour(BATCH), ARCFACE, "bgr", 0, 1, 3, unit_length=True, fixed_batch=True)
+    for faces in (0, 1, 3, 8, 11):
+        np.testing.assert_array_equal(fixed.embed(image, points[:faces]), free.embed(image, points[:faces]))

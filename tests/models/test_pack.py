@@ -4,6 +4,7 @@ import csv
 import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from models.catalogue import Pack
 from models.image import decode
 from models.pack import FaceModels, load
 from models.store import ModelStore
+from tests.models.test_embedder import mean_colour
 
 
 def template_of(models: FaceModels, photo: Path) -> NDArray[np.float32]:
@@ -92,6 +94,15 @@ def test_threads_may_share_a_pack(dlib: FaceModels, astronaut: NDArray[np.uint8]
 def test_what_is_loaded_is_said(dlib: FaceModels, dlib_pack: Pack) -> None:
     assert (dlib.name, dlib.dimension, dlib.metric, dlib.provider) == ("dlib", 128, "l2", "cpu")
     assert dlib.threshold == dlib_pack.threshold
+
+
+def test_what_loads_and_does_not_run_is_told_in_one_line(dlib: FaceModels) -> None:
+    dlib.try_out()
+    of_seven_only = replace(dlib.embedder, session=mean_colour(7))
+    broken = replace(dlib, embedder=of_seven_only)
+    with pytest.raises(ModelError, match="pack dlib is loaded on cpu and fails there: ") as caught:
+        broken.try_out()
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_changed_after_it_was_fetched_is_refused(store: ModelStore, dlib_pack: Pack, tmp_path: Path) -> None:
