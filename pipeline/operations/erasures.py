@@ -12,13 +12,17 @@ from pipeline.views import Tombstones, Watermarks
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """A deletion; `effective` is None while identify has partitions, `behind`, that may still name what it is about."""
+    """A deletion; `effective` is None while identify has partitions, `behind`, that may still name what it is about.
+
+    `shredded` says that keys were destroyed with it, as is so for all but a face of a person.
+    """
 
     id: str
     kind: ErasedKind
     subject: str
     requested: datetime
     effective: datetime | None
+    shredded: bool
     signed: bool = False
     verified: tuple[Verified, ...] = ()
     behind: tuple[int, ...] = ()
@@ -63,6 +67,7 @@ class Erasures:
             subject=erasure.subject,
             requested=operation.requested,
             effective=operation.finished if is_done else None,
+            shredded=bool(erasure.keys),
             signed=operation.operation_id in self.entries,
             verified=self._verified(operation.operation_id),
             behind=() if is_done else self._behind(operation),
@@ -75,6 +80,7 @@ class Erasures:
             subject=receipt.subject,
             requested=receipt.requested,
             effective=receipt.effective,
+            shredded=bool(receipt.keys),
             signed=True,
             verified=self._verified(receipt.erasure),
         )

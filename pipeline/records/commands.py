@@ -6,6 +6,7 @@ says the record's uid: a collection that was made again under its old id is anot
 
 import msgspec
 
+from pipeline.records.audit import Verified
 from pipeline.records.base import Instant, Sealed
 from pipeline.records.tables import Collection, Person, Template
 
@@ -103,6 +104,12 @@ class ChangeMembers(Command, frozen=True, tag="change-members"):
     user_data: Sealed | None = None
 
 
+class NoteFindings(Command, frozen=True, tag="note-findings"):
+    """Put on the audit chain what a search of the stores found about earlier erasures. `scope` is "audit"."""
+
+    found: tuple[Verified, ...]
+
+
 AnyCommand = (
     AddCollection
     | UpdateCollection
@@ -116,4 +123,5 @@ AnyCommand = (
     | UpdateFace
     | DeleteFace
     | ChangeMembers
+    | NoteFindings
 )

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal
 
-from pipeline.records.audit import ErasedKind, Passed, Span
+from pipeline.records.audit import ErasedKind, Passed, Span, Verified
 from pipeline.records.base import Instant, Record, Sealed
 from pipeline.records.recognition import Recognition
 
@@ -109,7 +109,7 @@ class Operation(Record, frozen=True):
     """The outcome of a command, under its operation id.
 
     "erasing" is none yet: the tables have forgotten, and somebody may still be about to name the person. The erase
-    stage puts the outcome in its place once nobody can.
+    stage puts the outcome in its place once nobody can. It also puts on the audit chain what was `found`.
     """
 
     operation_id: str
@@ -121,3 +121,4 @@ class Operation(Record, frozen=True):
     resource: str | None = None
     forgotten: int = 0
     erasure: Erasure | None = None
+    found: tuple[Verified, ...] = ()

@@ -15,7 +15,7 @@ import msgspec
 from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
 from pipeline.receipts import Head, Signer, appended
-from pipeline.records import AuditEntry, Bound, Erasure, Operation, Passed, Receipt, Span
+from pipeline.records import AuditEntry, AuditEvent, Bound, Erasure, Operation, Passed, Receipt, Span
 from pipeline.stages.contract import Emit, Nudge, Output, Purge, TakeOver
 from pipeline.topology import (
     AUDIT,
@@ -120,11 +120,10 @@ class Erase:
         outputs: list[Output | Unusable] = []
         for received in prepared.inputs:
             state = self.replay(state, received)
-            if (done := _done(received)) is not None:
-                head = state.head or Head(received.partition)
-                entry = appended(head, _receipt(*done, prepared.bounds), now, self.signer)
+            for event in _events(received, prepared.bounds):
+                entry = appended(state.head or Head(received.partition), event, now, self.signer)
                 state.head = Head.after(entry)
-                outputs.append(Emit(AUDIT, Put(entry.event.erasure, entry)))
+                outputs.append(Emit(AUDIT, Put(event.erasure, entry)))
         return state, outputs
 
     def _learn(self, state: Erasing, operation: Operation) -> None:
@@ -215,6 +214,17 @@ def _done(received: Received) -> tuple[Operation, Erasure] | None:
             return operation, erasure
         case _:
             return None
+
+
+def _events(received: Received, bounds: tuple[Bound, ...]) -> Sequence[AuditEvent]:
+    """What a record puts on the chain."""
+    if (done := _done(received)) is not None:
+        return [_receipt(*done, bounds)]
+    match received.change:
+        case Put(value=Operation(found=found)):
+            return found
+        case _:
+            return ()
 
 
 def _receipt(operation: Operation, erasure: Erasure, bounds: tuple[Bound, ...]) -> Receipt:

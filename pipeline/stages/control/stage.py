@@ -19,6 +19,7 @@ from pipeline.records import (
     DeletePerson,
     Erasure,
     FinishTraining,
+    NoteFindings,
     Operation,
     TrainCollection,
     UpdateCollection,
@@ -96,6 +97,7 @@ class Control:
             resource=consequence.resource,
             forgotten=sum(isinstance(change, Tombstone) for _, change in consequence.changes),
             erasure=erasure,
+            found=command.found if isinstance(command, NoteFindings) else (),
         )
         # The key goes first: whatever fails after it, nobody reads a template of the person again.
         outputs: list[Output] = [DestroyKeys(consequence.destroyed)] if consequence.destroyed else []
@@ -152,3 +154,5 @@ def _consequence(state: Tables, command: AnyCommand, now: datetime) -> Consequen
             return faces.update(state, command)
         case DeleteFace():
             return faces.forget(state, command)
+        case NoteFindings():
+            return Consequence([], command.scope)

@@ -173,6 +173,18 @@ def test_what_is_done_gets_a_receipt_when_it_is_read(case: Case) -> None:
     assert (entry.event.requested, entry.event.effective, entry.at) == (NOON, NOON + seconds(1), NOON + seconds(2))
 
 
+def test_what_a_search_found_goes_on_the_chain_too(case: Case) -> None:
+    found = tuple(
+        Verified(erasure=name, store="persons", at=NOON, clean=True, seconds=400.0, how="read") for name in ("a", "b")
+    )
+    told = Operation(operation_id="n", outcome="succeeded", requested=NOON, finished=NOON, found=found)
+    inputs = [received(OPERATIONS, Put("n", told))]
+    case.state, outputs = case.stage.step(case.state, case.stage.prepare(inputs), NOON)
+    entries = [each.change.value for each in outputs if isinstance(each, Emit) and isinstance(each.change, Put)]
+    assert [entry.event for entry in entries] == list(found)
+    verify_chain(entries, PUBLIC)
+
+
 def test_receipts_go_on_the_chain_that_is_there(case: Case) -> None:
     before = appended(
         Head(0), Verified(erasure="x", store="s", at=NOON, clean=True, seconds=1.0, how="h"), NOON, SIGNER
