@@ -19,8 +19,8 @@ def findings(
 ) -> list[Verified]:
     """For each erasure and each store that was searched and is clean, once the bound is over; never twice the same.
 
-    Nothing where the audit was blind: what it did not find may be there. Nothing of an erasure that destroyed no key (of
-    one face of a person): it is by destroyed keys that is searched.
+    Nothing where the audit was blind: what it did not find may be there. Nothing of an erasure that destroyed no key,
+    as that of one face of a person: it is by destroyed keys that is searched.
     """
     if any(line.verdict is Verdict.BLIND for line in lines):
         return []
