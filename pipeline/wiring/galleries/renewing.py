@@ -19,12 +19,14 @@ from connectors import ServiceRefused, ServiceUnavailable
 from connectors.kafka import KafkaAccess
 from pipeline.operations.rebuilding import GRACE, LOOK, Rebuilt, rebuild
 from pipeline.wiring.asking import client
+from pipeline.wiring.galleries.milvus import patiently
 from pipeline.wiring.galleries.opening import Templates
 from pipeline.wiring.galleries.rebuilding import MilvusRebuilding
 from pipeline.wiring.galleries.rotation import Rotations
 from pipeline.wiring.stages import Parts
 
 PRINCIPAL: Final = "faceline/enrol"
+PATIENCE: Final = 20.0
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,8 @@ async def renewed(
     made_before = now() - timedelta(seconds=settings.milvus.renew)
     with closing(parts.milvus()) as milvus:
         index = MilvusRebuilding.of(milvus, Rotations(parts.keys))
-        if not await asyncio.to_thread(index.due, made_before):
+        # Patiently: an idle connection is one that Milvus Lite has hung up on.
+        if not await asyncio.to_thread(patiently, lambda: index.due(made_before), PATIENCE):
             return []
         opening = Templates(parts.keys, parts.catalogue)
         # The tables are held for as long as it takes, and not between two rebuilds.
