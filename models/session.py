@@ -102,7 +102,9 @@ def _tensors_of_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.TensorPr
 
 
 def reason(error: Exception) -> str:
-    """The one line of an onnxruntime error that says something: CUDA's own words, else its first line."""
+    """The one line of an onnxruntime error that says something: CUDA's own words with the cure, else its first line."""
     text = str(error).strip()
     found = CUDA_FAILURE.search(text)
-    return found[1] if found else text.partition("\n")[0]
+    if found:
+        return f"{found[1]}: look at the GPU with nvidia-smi, or set the provider to cpu"
+    return text.partition("\n")[0]

@@ -86,7 +86,10 @@ expr=cudaSetDevice(info_.device_id);"""
 
 
 def test_of_an_error_what_says_something_is_told() -> None:
-    assert reason(RuntimeError(NO_DEVICE)) == "CUDA failure 100: no CUDA-capable device is detected"
+    assert reason(RuntimeError(NO_DEVICE)) == (
+        "CUDA failure 100: no CUDA-capable device is detected: "
+        "look at the GPU with nvidia-smi, or set the provider to cpu"
+    )
     assert reason(RuntimeError("\nthe cause\nand where in C++")) == "the cause"
 
 
