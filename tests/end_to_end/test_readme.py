@@ -92,6 +92,7 @@ def test_the_two_commands_are_files_of_the_project() -> None:
     assert all((ROOT / name).is_file() for name in named)
 
 
+@pytest.mark.timeout(300)
 def test_every_line_of_a_session_works(folder: Path) -> None:
     for line in FOR_REAL.splitlines():
         if "watch" in line:
