@@ -145,7 +145,10 @@ class Audit:
         # What the canary has left behind is told by itself, where its own time is measured.
         others = {kid: when for kid, when in destroyed.items() if kid != bird.kid}
         yield from Leftovers(home.path, home.milvus, data, home.keys, bound, self.given).lines(others, now)
-        text = "memory, swap, snapshots, backups, and blocks of the disk that no file holds any more are not looked at"
+        text = (
+            "memory, swap, snapshots, backups, other folders (the system's temporary one), and blocks of the disk that no "
+            "file holds any more are not looked at"
+        )
         yield Line(check="files", subject="elsewhere", verdict=Verdict.CANNOT_TELL, text=text)
 
     async def _ended(
