@@ -14,35 +14,24 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
 from connectors import ServiceUnavailable, kafka
-from connectors.kafka import KafkaAccess
 from pipeline import wiring
 from pipeline.home import Home, HomeError
-from pipeline.keeper.upkeep import Upkeeper
 from pipeline.metrics import Metrics, serve
 from pipeline.settings import API, FILE, Camera, Settings, SettingsError
 from pipeline.shell.attempts import Attempts
-from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
-from pipeline.shell.replay import Replay
-from pipeline.stages.contract import KeptStage, Stage
-from pipeline.stages.erase import Erase
-from pipeline.stages.withdrawal import Withdrawal
+from pipeline.shells import shell
 from pipeline.topology import CLIENT, DETECT, ENROL, STAGES, Node
-from pipeline.views import Follower, LiveSet
 
 if TYPE_CHECKING:
     from connectors.kafka import KafkaAccess
-    from pipeline.keeper import Keeper
     from pipeline.wiring import Parts
-    from pipeline.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -196,43 +185,6 @@ def _expect_topics(settings: Settings, home: Home, node: Node) -> None:
         admin.close()
     if missing:
         raise ServiceUnavailable(f"there is no topic {', '.join(missing)}; make them with: faceline topics apply")
-
-
-def shell(
-    name: str,
-    parts: Parts,
-    access: KafkaAccess,
-    attempts: Attempts,
-    meter: Meter,
-    *,
-    instance: str,
-    folder: Path,
-    clock: Callable[[], datetime],
-) -> Keeper | Worker:
-    """The stage of that name in its shell, ready to run; `folder` is for what the shell keeps, and may be lost."""
-    deployment, node, live = parts.settings.deployment(), STAGES[name], LiveSet()
-    stage: Any = wiring.stage(name, parts, live)
-    replay = Replay(deployment, lambda: kafka.consumer(access))
-    if node.shell == "keeper":
-        from pipeline.keeper import Keeper
-
-        kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, clock, replay)
-        tables = Follower(replay.reader(), deployment, node.follows, stage.follow) if node.follows else None
-        upkeep = _upkeep(stage, access, replay, tables, clock) if isinstance(stage, Erase) and tables else None
-        return Keeper(kept, access, parts.keys, meter, instance=f"{name}-{instance}", tables=tables, upkeep=upkeep)
-    from pipeline.worker import Worker  # it loads Faust
-
-    desk: Desk[Stage[Any, Any]] = Desk(stage, deployment, attempts, clock, replay)
-    return Worker(desk, access, parts.keys, meter, instance=f"{name}-{instance}", folder=folder)
-
-
-def _upkeep(
-    stage: Erase, access: KafkaAccess, replay: Replay, tables: Follower, clock: Callable[[], datetime]
-) -> Upkeeper:
-    from connectors.kafka_admin import KafkaAdmin
-
-    withdrawal = Withdrawal(stage.live, stage.positions, "erase")
-    return Upkeeper(access, replay, withdrawal, tables, KafkaAdmin(access), clock)
 
 
 async def _until_stopped(work: Coroutine[Any, Any, int | None], stop: asyncio.Event, acquit: Callable[[], None]) -> int:

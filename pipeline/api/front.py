@@ -12,7 +12,7 @@ from typing import Final
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from connectors import ServiceUnavailable
+from connectors import ServiceRefused, ServiceUnavailable
 from pipeline.api.callers import Callers
 from pipeline.api.errors import Problem, bad_argument, internal, refused, unavailable
 from pipeline.metrics import Metrics
@@ -138,6 +138,10 @@ def _problem(error: Exception, operation: str, request_id: str) -> Problem:
         return Problem(409, "ConcurrentOperationConflict", "It was deleted at the same moment.")
     if isinstance(error, ABSENT):
         log.warning("a part of the deployment is absent (%s)", type(error).__name__, extra={"request": request_id})
+        return unavailable()
+    if isinstance(error, ServiceRefused):
+        # The operator's to mend, and its text names what: nothing that the caller could do, but ask later.
+        log.error("a part of the deployment refuses: %s", error, extra={"request": request_id})
         return unavailable()
     log.error("failed", exc_info=error, extra={"request": request_id})
     return internal(request_id)

@@ -30,10 +30,10 @@ from pipeline.api.service import Service
 from pipeline.home import Home
 from pipeline.keeper import Keeper
 from pipeline.metrics import Metrics
-from pipeline.process import shell
 from pipeline.settings import Settings, parse
 from pipeline.shell.attempts import Attempts
 from pipeline.shell.meter import Meter
+from pipeline.shells import shell
 from pipeline.topology import STAGES
 from pipeline.wiring import Parts
 from pipeline.wiring.erasing import promised
