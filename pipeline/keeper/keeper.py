@@ -19,17 +19,16 @@ from connectors import kafka
 from connectors.kafka import KafkaAccess
 from connectors.kafka_leaving import leaves_at_stop
 from pipeline.codec import receive
-from pipeline.keeper.ownership import Owned, become_owner
+from pipeline.keeper.ownership import Owned, become_owner, transactions
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
 from pipeline.shell.outbox import KeyShredder, Outbox, outbox
-from pipeline.stages.contract import KeptStage, Output, Upkeep
+from pipeline.stages.contract import KeptStage, Upkeep
 from pipeline.views import Follower
 
 log = logging.getLogger(__name__)
 
 POLL_MS = 50
-TICK_RECORDS = 500
 
 
 class Upkeeping(Protocol):
@@ -116,8 +115,7 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _tick(self, partition: int, owned: Owned, now: datetime) -> None:
         owned.state, outputs, owned.due = self._desk.stage.tick(owned.state, now)
-        for start in range(0, len(outputs), TICK_RECORDS):
-            portion: list[Output] = outputs[start : start + TICK_RECORDS]
+        for portion in transactions(outputs):
             await self._commit(partition, owned, outbox(self._desk.deployment, partition, portion, now), None)
 
     async def _commit(self, partition: int, owned: Owned, box: Outbox, next_offset: int | None) -> None:

@@ -1,7 +1,7 @@
 """A partition as its owner works on it: the producer that fences every earlier owner, and the state behind it."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,11 @@ from connectors import kafka
 from connectors.kafka import KafkaAccess
 from pipeline.shell.outbox import Outbox
 from pipeline.shell.replay import Replay
-from pipeline.stages.contract import Replaying
+from pipeline.stages.contract import Emit, Output, Replaying
+from pipeline.topology import GATE
 from pipeline.views import Follower
+
+MOST_RECORDS = 500
 
 
 @dataclass(slots=True)
@@ -46,3 +49,20 @@ async def become_owner(
         # Its end is read after the fence: else a deletion that a former owner answered for could be missed here.
         await tables.catch_up()
     return Owned(producer, await replay(stage, partition))
+
+
+def transactions(outputs: Sequence[Output]) -> Iterator[Sequence[Output]]:
+    """What goes into one transaction each: at most 500, and a watermark by itself, behind all that it speaks for.
+
+    Kafka decides a transaction at one moment and shows it partition by partition, so a watermark could be seen before
+    the tombstones beside it. A producer's next transaction begins only when every partition shows the last one.
+    """
+    portion: list[Output] = []
+    for output in outputs:
+        is_watermark = isinstance(output, Emit) and output.topic is GATE
+        if portion and (is_watermark or len(portion) == MOST_RECORDS):
+            yield portion
+            portion = []
+        portion.append(output)
+    if portion:
+        yield portion

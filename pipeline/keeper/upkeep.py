@@ -14,7 +14,7 @@ from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin
 from pipeline import codec
 from pipeline.changes import Tombstone
-from pipeline.keeper.ownership import Owned, become_owner
+from pipeline.keeper.ownership import Owned, become_owner, transactions
 from pipeline.shell.outbox import Outgoing, outbox
 from pipeline.shell.replay import Replay
 from pipeline.stages.contract import Nudge, Purge, TakeOver, Upkeep
@@ -76,7 +76,8 @@ class Upkeeper:
         now = self.clock()
         taken.state, outputs, _ = self.withdrawal.tick(taken.state, now)
         try:
-            await taken.publish(outbox(self._deployment, partition, outputs, now))
+            for portion in transactions(outputs):
+                await taken.publish(outbox(self._deployment, partition, portion, now))
         except ProducerFenced:
             log.info("partition %d of faces has an owner again", partition)
             self._fenced_at[partition] = self.timer()

@@ -98,7 +98,7 @@ class Withdrawal:
         outputs: list[Output] = [Emit(IDENTIFICATIONS, Tombstone(track)) for track in withdrawn]
         if state.told != self.positions.tombstones:
             state.told = self.positions.tombstones
-            # Behind the tombstones: where there are many, they take more than one transaction.
+            # Behind the tombstones, which everybody has to see first: `keeper.ownership` gives it the next transaction.
             watermark = Watermark(positions=dict(self.positions.behind), by=self.by, at=now)
             outputs.append(Emit(GATE, Put(KEY, watermark)))
         return state, outputs, state.ends[0][0] if state.ends else None

@@ -8,7 +8,7 @@ here for what really runs, beyond what `naming` says:
 | the gate admits, an identification is sent, commits | `Identify.decide`, `Keeper._commit`, the transaction's end |
 | what a worker knows to be published | `stages/identify.py`, `Known.by_person`: who was named on which track |
 | a new owner replays | `Keeper._own`: InitProducerId, then `Replay` reads the stage's own output |
-| a watermark with the tombstone | `Identify.tick` withdraws; the watermark belongs into the same transaction |
+| a watermark with the tombstone | `Withdrawal.tick`; the watermark's transaction begins when all show the tombstone |
 | the eraser fences, reads, withdraws | it becomes the owner of a silent partition, and writes as its owner |
 
 The eraser need not be the *transactional* owner for this promise: an ordinary producer's tombstone is safe here, too,
@@ -84,7 +84,7 @@ class World(NamedTuple):
 class Protocol:
     """The rules that can be broken one by one; as it stands, the whole protocol."""
 
-    withdraws_with_watermark: bool = True  # one transaction holds both
+    withdraws_with_watermark: bool = True  # it is never seen before the tombstone
     replays_after_init: bool = True  # a new owner reads its output after InitProducerId
     eraser_withdraws: bool = True  # before it acknowledges
     eraser_is_owner: bool = True  # it writes by the partition's transactional producer

@@ -54,6 +54,8 @@ class SimulatedBroker:
     def __post_init__(self) -> None:
         self.down_until = 0.0
         self.steps = 0
+        # Ids whose next InitProducerId takes so many seconds to arrive.
+        self.slow_fences: dict[str, float] = {}
         self.partitions: dict[Place, Partition] = {
             (name, number): Partition(name, number, Limits.of(settings), self.loop.time, self.stamp, self._told)
             for name, (count, settings) in self.topics.items()

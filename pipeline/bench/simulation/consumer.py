@@ -180,6 +180,11 @@ class SimulatedConsumer:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
+    @property
+    def belongs(self) -> bool:
+        """Whether it reads what a group assigns."""
+        return bool(self._topic)
+
     def stall(self, seconds: float) -> None:
         """A fault: nothing new arrives for that long."""
         now = self._loop.time()

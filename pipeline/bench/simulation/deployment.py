@@ -2,16 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from connectors import kafka
 from connectors.kafka import KafkaAccess, Library
+from connectors.kafka_admin import KafkaAdmin
 from models.catalogue import Catalogue
+from pipeline.bench.simulation.admin import SimulatedAdmin
 from pipeline.bench.simulation.broker import SimulatedBroker
 from pipeline.bench.simulation.consumer import SimulatedConsumer
 from pipeline.bench.simulation.gallery import SimulatedGallery
@@ -19,14 +23,18 @@ from pipeline.bench.simulation.keys import SimulatedKeys, SimulatedRows
 from pipeline.bench.simulation.loop import LIFE, Life, VirtualLoop
 from pipeline.bench.simulation.producer import SimulatedProducer
 from pipeline.keeper import Keeper
+from pipeline.keeper.upkeep import Upkeeper
+from pipeline.receipts import Signer
 from pipeline.shell.attempts import Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
 from pipeline.shell.replay import Replay
 from pipeline.stages.contract import KeptStage
 from pipeline.stages.control import Control
+from pipeline.stages.erase import Erase
 from pipeline.stages.expire import Expire
 from pipeline.stages.identify import Identify
+from pipeline.stages.withdrawal import Withdrawal
 from pipeline.topology import STAGES, Deployment, Scale
 from pipeline.views import Follower, LiveSet
 from pipeline.wiring.galleries import Templates
@@ -34,8 +42,10 @@ from pipeline.wiring.galleries import Templates
 BEGINNING = datetime.fromisoformat("2026-01-01T12:00:00+00:00")
 SCALE = Scale(streams=2, tables=1)
 DEPLOYMENT = Deployment(SCALE)
-INSTANCES = ("control-0", "control-1", "identify-0", "identify-1", "expire-0")
+INSTANCES = ("control-0", "identify-0", "identify-1", "expire-0", "erase-0")
+SPARE = ("control-1", "identify-2", "erase-1")
 PACK = "dlib"
+SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)).sign, "simulated")
 
 
 class SimulatedNote:
@@ -109,19 +119,26 @@ class Machine:
 
     def _keeper(self, name: str) -> Keeper:
         node = STAGES[name.partition("-")[0]]
-        keys, live, clock = self.keys(name), LiveSet(), partial(self.now, name)
+        keys, clock = self.keys(name), partial(self.now, name)
         attempts = Attempts(cast(Path, self._notes.setdefault(name, SimulatedNote())))
-        stage, replay = self._stage(node.name, keys, live), Replay(DEPLOYMENT, self._reader)
-        desk = Desk(stage, DEPLOYMENT, attempts, clock, replay)
-        follow = stage.follow if isinstance(stage, Identify) else live.apply
-        tables = Follower(self._reader(), DEPLOYMENT, node.follows, follow) if node.follows else None
-        return Keeper(desk, self.access, keys, self.meter, instance=name, tables=tables)
+        replay, stage = Replay(DEPLOYMENT, self._reader), self._stage(node.name, keys)
+        desk: Desk[KeptStage[Any, Any]] = Desk(stage, DEPLOYMENT, attempts, clock, replay)
+        tables = Follower(self._reader(), DEPLOYMENT, node.follows, stage.follow) if node.follows else None
+        upkeep = self._upkeep(stage, replay, tables, clock) if tables and isinstance(stage, Erase) else None
+        return Keeper(desk, self.access, keys, self.meter, instance=name, tables=tables, upkeep=upkeep)
+
+    def _upkeep(self, stage: Erase, replay: Replay, tables: Follower, clock: Callable[[], datetime]) -> Upkeeper:
+        withdrawal = Withdrawal(stage.live, stage.positions, "erase")
+        admin = cast(KafkaAdmin, SimulatedAdmin(self.broker))
+        return Upkeeper(self.access, replay, withdrawal, tables, admin, clock, self.loop.time)
 
     def _reader(self) -> Any:
         return kafka.consumer(self.access)
 
-    def _stage(self, name: str, keys: SimulatedKeys, live: LiveSet) -> KeptStage[Any, Any]:
+    def _stage(self, name: str, keys: SimulatedKeys) -> Any:
         match name:
+            case "erase":
+                return Erase(SCALE.streams, LiveSet(), SIGNER, tuple)
             case "control":
                 return Control()
             case "expire":
@@ -129,7 +146,7 @@ class Machine:
             case _:
                 return Identify(
                     gallery=self.gallery,
-                    live=live,
+                    live=LiveSet(),
                     thresholds={PACK: 0.5},
                     open_template=Templates(cast(Any, keys), self.catalogue).of_face,
                 )
@@ -156,5 +173,10 @@ class Machine:
     def restore(self) -> None:
         """The end of every fault."""
         self.away.clear()
-        for _, life in self.alive():
+        self.broker.slow_fences.clear()
+        for group in self.broker.groups.all().values():
+            group.hear_again()
+        for name, life in self.alive():
+            for consumer in self.consumers.get(name, ()):
+                consumer.stall(0.0)
             life.resume()

@@ -28,6 +28,7 @@ class Faults:
             (6, self.stand_still),
             (2, self.stand_still_together),
             (3, self.eject),
+            (6, self.succeed_late),
             (3, self.stall),
             (1, self.crash_broker),
             (2, self.retention_overtakes),
@@ -51,7 +52,7 @@ class Faults:
 
     async def stand_still_together(self) -> None:
         """A whole stage, in a transaction, for so long that it is ended for it."""
-        seconds, stage = self.chance.uniform(1.0, 6.0), self.chance.choice(("identify", "control", "expire"))
+        seconds, stage = self.chance.uniform(1.0, 6.0), self.chance.choice(("identify", "control", "expire", "erase"))
         for _ in range(LOOKS):
             if self.machine.broker.coordinator.is_open(stage):
                 break
@@ -61,7 +62,7 @@ class Faults:
 
     async def stand_still(self) -> None:
         """SIGSTOP for a while: whoever wakes goes on as if nothing had been."""
-        self._stop(self._somebody(), self.chance.uniform(0.3, 4.0))
+        self._stop(self._somebody(), self.chance.uniform(0.3, 5.0))
 
     def _stop(self, name: str, seconds: float) -> None:
         life, before = self.machine.lives[name], self.checker.acknowledged
@@ -82,7 +83,22 @@ class Faults:
             names = sorted(group.instances())
             if names and self.chance.random() < 0.4:
                 self.machine.broker.saw("two owners of a partition")
-                group.eject(self.chance.choice(names))
+                group.eject(self.chance.choice(names), self.chance.uniform(0.0, 3.0))
+
+    async def succeed_late(self) -> None:
+        """Whoever takes a partition over hears nothing of the tables, fences late, and whoever had it works on."""
+        owner, successor = self.chance.sample(self.machine.of_stage("identify"), 2)
+        name = DEPLOYMENT.group(IDENTIFY)
+        for consumer in self.machine.consumers.get(successor, ()):
+            if not consumer.belongs:
+                consumer.stall(self.chance.uniform(1.0, 5.0))
+        self.machine.broker.slow_fences[f"{name}-{self.chance.randrange(SCALE.streams)}"] = self.chance.uniform(
+            0.0, 2.0
+        )
+        await asyncio.sleep(self.chance.uniform(0.0, 0.3))
+        group = self.machine.broker.groups.all().get(name)
+        if group is not None:
+            group.eject(owner, self.chance.uniform(1.0, 4.0))
 
     async def stall(self) -> None:
         """One process hears nothing new of any topic for a while."""

@@ -10,11 +10,15 @@ Answer = Callable[[list[int]], None]
 
 @dataclass(slots=True, eq=False)
 class Member:
-    """One consumer in a group; `silent` says for how many seconds nothing was heard of its process."""
+    """One consumer in a group; `silent` says for how many seconds nothing was heard of its process.
+
+    A `deaf` one gets no answer to its heartbeats, and does not learn that it is a member no more.
+    """
 
     instance: str
     silent: Callable[[], float]
     answer: Answer | None = None
+    deaf: bool = False
 
 
 @dataclass(slots=True)
@@ -27,6 +31,7 @@ class Group:
     session: float
     _members: dict[str, Member] = field(default_factory=dict)
     _given: dict[str, list[int]] = field(default_factory=dict)
+    _deaf: list[Member] = field(default_factory=list)
     _rebalancing: bool = False
     _round: int = 0
 
@@ -44,6 +49,8 @@ class Group:
 
     def must_rejoin(self, member: Member) -> bool:
         """Heartbeat: whether the member has to join again."""
+        if member.deaf:
+            return False
         mine = self._members.get(member.instance) is member
         return not mine or (self._rebalancing and member.answer is None)
 
@@ -59,10 +66,20 @@ class Group:
                 self.seen("a session timed out")
                 self._expel(member)
 
-    def eject(self, instance: str) -> None:
-        """What a network that lost every heartbeat does: the member lives, and others get what it has."""
-        if instance in self._members:
-            self._expel(self._members[instance])
+    def eject(self, instance: str, seconds: float) -> None:
+        """What a network that loses every heartbeat does: the member lives on, and others get what it has."""
+        member = self._members.get(instance)
+        if member is not None:
+            member.deaf = True
+            self._deaf.append(member)
+            self.later(seconds, lambda: setattr(member, "deaf", False))
+            self._expel(member)
+
+    def hear_again(self) -> None:
+        """Every heartbeat is answered from now on."""
+        for member in self._deaf:
+            member.deaf = False
+        self._deaf = []
 
     @property
     def is_rebalancing(self) -> bool:

@@ -63,6 +63,7 @@ class People:
     producer: Any
     known: list[Enrolled] = field(default_factory=list)
     faces: int = 0
+    in_view: int = 0  # the subject that a camera saw last
     patience: float = 0.0  # the longest that anybody waited for the acknowledgement of a deletion
     _requests: int = 0
     _last: Face | None = None

@@ -21,14 +21,14 @@ def _shared() -> tuple[Catalogue, Meter]:
     return load_catalogue(), Meter(Metrics("simulation"), "simulated", "simulated")
 
 
-def run_seed(seed: int, *, strict: bool = False) -> Report:
-    """One seed, from the beginning to the promises."""
+def run_seed(seed: int, *, strict: bool = True, kind: type[World] = World) -> Report:
+    """One seed of a world, from the beginning to the promises."""
     catalogue, meter = _shared()
     loop = VirtualLoop(random.Random(f"{seed}/threads"))  # noqa: S311 - a schedule
     # What a garbage collection ends, it ends at a moment of its own choice.
     gc.disable()
     try:
-        report = loop.run_until_complete(World(seed, loop, catalogue, meter, strict=strict).run())
+        report = loop.run_until_complete(kind(seed, loop, catalogue, meter, strict=strict).run())
     finally:
         _end(loop)
         gc.enable()

@@ -11,7 +11,7 @@ from dataclasses import replace
 from models.catalogue import Catalogue
 from pipeline.bench.simulation.broker import Pace, SimulatedBroker
 from pipeline.bench.simulation.checker import Checker
-from pipeline.bench.simulation.deployment import BEGINNING, DEPLOYMENT, INSTANCES, SCALE, Machine
+from pipeline.bench.simulation.deployment import BEGINNING, DEPLOYMENT, INSTANCES, SCALE, SPARE, Machine
 from pipeline.bench.simulation.faults import Faults
 from pipeline.bench.simulation.gallery import SimulatedGallery
 from pipeline.bench.simulation.keys import SimulatedRows
@@ -21,7 +21,7 @@ from pipeline.bench.simulation.people import GUESTS, PEOPLE, SUBJECTS, People, p
 from pipeline.bench.simulation.report import Report
 from pipeline.operations import Refused
 from pipeline.shell.meter import Meter
-from pipeline.topology import COMMANDS, FACES, IDENTIFY, PERSONS, STAGES, TABLES, TOPICS
+from pipeline.topology import COMMANDS, FACES, IDENTIFY, OPERATIONS, PERSONS, STAGES, TABLES, TOPICS, Topic
 
 CAMERAS = ("door", "gate", "hall", "yard", "lift", "porch")
 REST_S = 60.0
@@ -40,21 +40,26 @@ class World:
         self.digest = hashlib.sha256()
         self.states: Counter[str] = Counter()
         network = random.Random(f"{seed}/network")  # noqa: S311 - a schedule
-        slowest = self.chance.choice((0.05, 0.5, 3.0)) if self.rough else 0.02
+        slowest = self.chance.choice((0.05, 0.5, 3.0, 6.0)) if self.rough else 0.02
         self.broker = SimulatedBroker(
             loop,
             network,
-            {topic.name: (SCALE.partitions(topic), _hurried(topic.settings())) for topic in TOPICS},
+            {topic.name: (SCALE.partitions(topic), self.settings(topic)) for topic in TOPICS},
             lambda: round((BEGINNING.timestamp() + loop.time()) * 1000),
             self._heard,
             self._appended,
-            Pace(self.chance.choice((15.0, 5.0)), 0.02, slowest, self.chance.choice((1.0, 6.0, 6.0, 6.0))),
+            Pace(self.chance.choice((15.0, 5.0)), 0.02, slowest, self.chance.choice((2.0, 8.0, 8.0, 8.0))),
             self.states,
         )
         self.checker = Checker(rows.lives, self.broker.saw, strict)
         gallery = SimulatedGallery(random.Random(f"{seed}/gallery"), self._proposed)  # noqa: S311 - a schedule
-        skew = {name: self.chance.uniform(-0.5, 0.5) if self.rough else 0.0 for name in INSTANCES}
+        self.names = (*INSTANCES, *(name for name in SPARE if self.chance.random() < 0.4))
+        skew = {name: self.chance.uniform(-0.5, 0.5) if self.rough else 0.0 for name in self.names}
         self.machine = Machine(loop, self.chance, self.broker, rows, gallery, catalogue, meter, skew)
+
+    def settings(self, topic: Topic) -> Mapping[str, str]:
+        """As on the map, but that segments close within a run."""
+        return topic.settings() | {"segment.ms": "500", "max.compaction.lag.ms": "500"}
 
     def _heard(self, partition: Partition, entries: Iterable[Entry]) -> None:
         told = list(entries)
@@ -76,7 +81,7 @@ class World:
 
     async def run(self) -> Report:
         """Live through all of it."""
-        for name in INSTANCES:
+        for name in self.names:
             self.machine.start(name)
         supervisor = asyncio.create_task(self.machine.supervise())
         async with people(self.machine, self.chance, self.checker) as crowd:
@@ -125,7 +130,9 @@ class World:
                 await self._one_command(crowd)
 
     async def _one_command(self, crowd: People) -> None:
-        someone = self.chance.choice(crowd.known) if crowd.known else None
+        # Who is in view is deleted more often than others: that is when it can go wrong.
+        in_view = [each for each in crowd.known if each.subject == crowd.in_view] if self.chance.random() < 0.7 else []
+        someone = self.chance.choice(in_view or crowd.known) if crowd.known else None
         drawn = self.chance.random()
         if someone is None or drawn < 0.40:
             await crowd.enrol(self.chance.choice((PEOPLE, GUESTS)), self.chance.randrange(SUBJECTS))
@@ -146,7 +153,9 @@ class World:
         number = 0
         while not self._over:
             number += 1
-            subject, camera = self.chance.randrange(SUBJECTS), self.chance.choice(CAMERAS)
+            known = [each.subject for each in crowd.known] if self.chance.random() < 0.8 else []
+            subject, camera = self.chance.choice(known or range(SUBJECTS)), self.chance.choice(CAMERAS)
+            crowd.in_view = subject
             for revision in range(self.chance.choice((1, 1, 2, 3))):
                 seconds = self.chance.choice((2, 60, 60, 60))
                 await crowd.show(camera, f"t{self.loop.time():.3f}-{number}", revision, subject, seconds)
@@ -158,7 +167,7 @@ class World:
             for number in range(SCALE.partitions(topic)):
                 removed = self.broker.partitions[(topic.name, number)].pass_a_day()
                 self.states["a tombstone was cleaned away before a restart"] += removed
-        for name in INSTANCES:
+        for name in self.names:
             if self.chance.random() < 0.6:
                 self.machine.lives[name].kill()
 
@@ -174,7 +183,7 @@ class World:
 
     def _is_read(self) -> bool:
         for node in STAGES.values():
-            if node.shell != "keeper" or node.input not in (FACES, COMMANDS):
+            if node.shell != "keeper" or node.input not in (FACES, COMMANDS, OPERATIONS):
                 continue
             for number in range(SCALE.partitions(node.input)):
                 place = (node.input.name, number)
@@ -186,6 +195,12 @@ class World:
 
     async def _canary(self, crowd: People, number: int) -> None:
         """A healthy world names whoever is enrolled and passes, and forgets on request."""
+        try:
+            await self._pass(crowd, number)
+        except Refused as refusal:
+            self.checker.broken.append(f"I4: a healthy world refuses: {refusal}")
+
+    async def _pass(self, crowd: People, number: int) -> None:
         camera = next(each for each in CAMERAS if SCALE.of_camera(each) == number)
         someone = await crowd.enrol(PEOPLE, SUBJECTS + number)
         await asyncio.sleep(1.0)
@@ -210,8 +225,3 @@ class World:
             self.loop.time(),
             crowd.patience,
         )
-
-
-def _hurried(settings: Mapping[str, str]) -> dict[str, str]:
-    """Segments that close within a run."""
-    return dict(settings) | {"segment.ms": "500", "max.compaction.lag.ms": "500"}

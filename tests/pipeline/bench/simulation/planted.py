@@ -11,8 +11,11 @@ from pipeline import codec
 from pipeline.keeper import Keeper
 from pipeline.shell.outbox import Outbox
 from pipeline.shell.replay import Replay
+from pipeline.stages.contract import Emit
 from pipeline.stages.expire import Expire
 from pipeline.stages.identify import Identify
+from pipeline.stages.withdrawal import Withdrawal
+from pipeline.topology import GATE
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -70,16 +73,22 @@ def nobody_is_fenced(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_new_owner_does_not_replay_what_was_published(patch: pytest.MonkeyPatch) -> None:
-    restored = Replay.__call__
+    replayed = Replay.__call__
 
-    async def restored_but_for_identify(self: Any, stage: Any, partition: int) -> Any:
-        return stage.begin() if isinstance(stage, Identify) else await restored(self, stage, partition)
+    async def replayed_but_for_identify(self: Any, stage: Any, partition: int) -> Any:
+        return stage.begin() if isinstance(stage, Identify) else await replayed(self, stage, partition)
 
-    patch.setattr(Replay, "__call__", restored_but_for_identify)
+    patch.setattr(Replay, "__call__", replayed_but_for_identify)
 
 
 def what_named_her_is_not_withdrawn(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Identify, "tick", lambda self, state, now: (state, [], None))
+    tick = Withdrawal.tick
+
+    def watermark_alone(self: Any, state: Any, now: Any) -> Any:
+        state, outputs, due = tick(self, state, now)
+        return state, [each for each in outputs if isinstance(each, Emit) and each.topic is GATE], due
+
+    patch.setattr(Withdrawal, "tick", watermark_alone)
 
 
 def faces_that_expire_get_no_tombstone(patch: pytest.MonkeyPatch) -> None:

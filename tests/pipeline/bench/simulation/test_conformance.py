@@ -215,6 +215,26 @@ async def a_new_owner_finds_the_transaction_of_the_old_one_decided(place: Place)
 
 
 @scenario
+async def the_next_transaction_is_seen_behind_all_of_the_last(place: Place) -> None:
+    """Within one, each partition shows its part in its own time."""
+    here, there = TopicPartition(place.name("stream"), 0), TopicPartition(place.name("table"), 0)
+    owner, reader, ear = producer(place, "owner"), await opened(place, "stream"), await opened(place, "table")
+    await owner.start()
+    for number in range(20):
+        async with owner.transaction():
+            await owner.send(here.topic, b"tombstone", key=b"k", partition=0)
+        async with owner.transaction():
+            await owner.send(there.topic, b"watermark", key=b"k", partition=0)
+        async with asyncio.timeout(10):
+            while not await ear.getmany(timeout_ms=50):
+                pass
+        # A record and a marker each.
+        assert (await reader.end_offsets([here]))[here] == 2 * (number + 1)
+    for client in (owner, reader, ear):
+        await client.stop()
+
+
+@scenario
 async def compaction_keeps_the_last_word_and_the_tombstone(place: Place) -> None:
     await write(place, "table", (b"a", b"1"), (b"b", b"1"), (b"a", b"2"), (b"b", None), (b"c", b"1"))
 
