@@ -14,18 +14,17 @@ import msgspec
 
 from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
+from pipeline.erasing.bounds import NUDGE_S, NUDGED, PURGED
 from pipeline.receipts import Head, Signer, appended
 from pipeline.records import AuditEntry, AuditEvent, Bound, Erasure, Operation, Passed, Receipt, Span
 from pipeline.stages.contract import Emit, Nudge, Output, Purge, TakeOver
 from pipeline.topology import (
     AUDIT,
-    COMMANDS,
     CONTROL,
     DETECT,
     ERASE,
-    IDENTIFICATIONS,
     OPERATIONS,
-    TABLES,
+    TOPICS,
     Node,
     Topic,
 )
@@ -39,8 +38,7 @@ SEEN_BY_THEN = timedelta(hours=12)
 # As long as `operations` keeps them.
 REMEMBERED = timedelta(hours=48)
 # What a deletion leaves behind is in segments of these; the first append after their time rolls them.
-NUDGED: tuple[Topic, ...] = (*TABLES, IDENTIFICATIONS, COMMANDS)
-NUDGE_EVERY = timedelta(seconds=30)
+ROLLED: tuple[Topic, ...] = tuple(topic for topic in TOPICS if topic.name in NUDGED | PURGED)
 PURGE_EVERY = timedelta(seconds=2)
 
 
@@ -76,7 +74,8 @@ class Told:
 class Erase:
     """`partitions` is how many `faces` has. The views are fed by `follow`, and stand still during a tick.
 
-    `bounds` may block; it says what the settings in force promise of each store.
+    `bounds` may block; it says what the settings in force promise of each store. `hurry` is what part of the map's own
+    time a segment has until it may roll: 1, but on a cluster whose segments are shorter.
     """
 
     partitions: int
@@ -84,6 +83,8 @@ class Erase:
     signer: Signer
     bounds: Callable[[], tuple[Bound, ...]]
     patience: timedelta = PATIENCE
+    nudge_every: timedelta = timedelta(seconds=NUDGE_S)
+    hurry: float = 1.0
     positions: Positions = field(default_factory=Positions)
     watermarks: Watermarks = field(default_factory=Watermarks)
     tombstones: Tombstones = field(default_factory=Tombstones)
@@ -137,8 +138,8 @@ class Erase:
     def _finish(self, state: Erasing, operation: Operation) -> None:
         state.waiting.pop(operation.operation_id, None)
         state.done[operation.operation_id] = operation.finished
-        for topic in NUDGED:
-            state.nudges.add((_nudge_due(topic, operation.finished), topic))
+        for topic in ROLLED:
+            state.nudges.add((self._nudge_due(topic, operation.finished), topic))
 
     def tick(self, state: Erasing, now: datetime) -> tuple[Erasing, list[Output], datetime | None]:
         outputs: list[Output] = []
@@ -196,11 +197,17 @@ class Erase:
             del state.done[old]
         due = {(when, topic) for when, topic in state.nudges if when <= now}
         state.nudges -= due
-        outputs: list[Output] = [Nudge(topic) for topic in NUDGED if topic in {topic for _, topic in due}]
+        outputs: list[Output] = [Nudge(topic) for topic in ROLLED if topic in {topic for _, topic in due}]
         if state.purge_due is None or state.purge_due <= now:
             state.purge_due = now + PURGE_EVERY
             outputs += [Purge(DETECT), Purge(CONTROL)]
         return outputs
+
+    def _nudge_due(self, topic: Topic, finished: datetime) -> datetime:
+        """When an append rolls the segment that holds a tombstone of that moment; many share one nudge."""
+        every = self.nudge_every.total_seconds()
+        seconds = finished.timestamp() + topic.segment_ms * self.hurry / 1000
+        return datetime.fromtimestamp((math.floor(seconds / every) + 1) * every, UTC)
 
     def _due(self, state: Erasing, now: datetime) -> datetime:
         dues = [state.purge_due or now, *(when for when, _ in state.nudges)]
@@ -246,10 +253,3 @@ def _receipt(operation: Operation, erasure: Erasure, bounds: tuple[Bound, ...]) 
 def _span(place: str, seen: Seen) -> Span:
     topic, _, partition = place.rpartition("/")
     return Span(topic=topic, partition=int(partition), first=seen.first, last=seen.last, count=seen.count)
-
-
-def _nudge_due(topic: Topic, finished: datetime) -> datetime:
-    """When an append rolls the segment that holds a tombstone of that moment; many share one nudge."""
-    seconds = finished.timestamp() + topic.segment_ms / 1000
-    every = NUDGE_EVERY.total_seconds()
-    return datetime.fromtimestamp((math.floor(seconds / every) + 1) * every, UTC)

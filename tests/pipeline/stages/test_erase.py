@@ -12,7 +12,7 @@ from pipeline.changes import Put, Tombstone
 from pipeline.receipts import Head, appended, verify_chain, verify_entry
 from pipeline.records import AuditEntry, Bound, Erasure, Operation, Passed, Receipt, Span, Verified, Watermark
 from pipeline.stages.contract import Emit, Nudge, Output, Purge, TakeOver
-from pipeline.stages.erase import AGAIN, NUDGED, PATIENCE, PURGE_EVERY, SEEN_BY_THEN, Erase, Erasing
+from pipeline.stages.erase import AGAIN, PATIENCE, PURGE_EVERY, ROLLED, SEEN_BY_THEN, Erase, Erasing
 from pipeline.stages.withdrawal import KEY
 from pipeline.topology import AUDIT, CONTROL, DETECT, GATE, IDENTIFICATIONS, OPERATIONS, PERSONS, TEMPLATES
 from pipeline.views import LiveSet
@@ -219,7 +219,7 @@ def test_segments_are_rolled_once_their_time_is_over(case: Case) -> None:
     for partition in range(PARTITIONS):
         case.hear(partition, persons=11, templates=22)
     case.tick()
-    latest = max(timedelta(milliseconds=topic.segment_ms) for topic in NUDGED)
+    latest = max(timedelta(milliseconds=topic.segment_ms) for topic in ROLLED)
     assert case.tick(NOON + timedelta(milliseconds=PERSONS.segment_ms))[0] == []
     outputs, _ = case.tick(NOON + timedelta(milliseconds=PERSONS.segment_ms) + seconds(31))
     assert Nudge(PERSONS) in outputs
@@ -238,7 +238,7 @@ def test_a_new_life_remembers_which_segments_are_still_to_be_rolled(case: Case) 
     assert isinstance(told, Emit)
     again = Case()
     again.state = again.stage.replay(again.state, received(OPERATIONS, told.change))
-    assert set(again.tick(NOON + timedelta(hours=1))[0]) == {Nudge(topic) for topic in NUDGED}
+    assert set(again.tick(NOON + timedelta(hours=1))[0]) == {Nudge(topic) for topic in ROLLED}
 
 
 def test_what_was_read_is_deleted_every_two_seconds(case: Case) -> None:
