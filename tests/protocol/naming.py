@@ -11,12 +11,12 @@ What stands here for what really runs:
 | a new owner comes | `Keeper._own`: `producer.start()` is InitProducerId, the replay comes after it |
 | kill -9 | the process is gone; what it sent is still in the network |
 | the tombstone is acknowledged by the broker | the end of control's transaction (`stages/control`, `persons.forget`) |
-| a watermark | "tombstone applied, nothing in flight", sent by the partition's own transactional producer |
-| the eraser fences | InitProducerId with a silent partition's transactional id |
+| a watermark | tombstone applied, nothing in flight: `Withdrawal.tick` in `Keeper._tick`, by the own producer |
+| the eraser waits | `Erase._behind`: every partition's newest watermark is behind the tombstones |
+| the eraser fences | `Upkeeper._take_over`: InitProducerId with a silent partition's transactional id |
 
-The watermark, the fence and the wait for them are the protocol that an eraser has to follow: a stage that publishes
-watermarks or acknowledges deletions must be a full `Protocol`, because each of the others names a ghost. An old owner
-may run on beside the new one: nobody tells it.
+Each rule of `Protocol` can be broken alone, and each of the others then names a ghost. An old owner may run on beside
+the new one: nobody tells it. `faceline bench simulate` runs the real code in place of these words.
 """
 
 from __future__ import annotations
