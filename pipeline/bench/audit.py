@@ -3,7 +3,7 @@
 import asyncio
 from bisect import bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -127,11 +127,18 @@ class Audit:
 
 
 @asynccontextmanager
-async def audited(deployment: Deployed, topics: Sequence[Topic]) -> AsyncIterator[tuple[Audit, Follower]]:
-    """Read these topics from their beginning and keep reading while the block runs."""
+async def audited(
+    deployment: Deployed, topics: Sequence[Topic], also: Callable[[Received], None] = lambda _: None
+) -> AsyncIterator[tuple[Audit, Follower]]:
+    """Read these topics from their beginning, and on while the block runs; `also` is told what the audit is."""
     audit = Audit()
+
+    def take(received: Received) -> None:
+        audit.take(received)
+        also(received)
+
     access = wiring.kafka_access(deployment.settings, deployment.home)
-    follower = Follower(reader(access), deployment.settings.deployment(), topics, audit.take)
+    follower = Follower(reader(access), deployment.settings.deployment(), topics, take)
     try:
         await follower.start()
         running = asyncio.create_task(follower.run())

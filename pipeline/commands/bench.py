@@ -38,6 +38,7 @@ def every(
         passages,
         rebalance,
         replica,
+        soak,
         throughput,
     )  # they load every engine
     from pipeline.bench import quality as qualities
@@ -45,6 +46,7 @@ def every(
     works: list[Work] = [
         lambda bench: kills.run(bench, kills=3, broker_kills=1, templates=(1_000,)),
         lambda bench: rebalance.run(bench, times=1),
+        lambda bench: soak.run(bench, minutes=2.0, kills_per_minute=10.0),
         lambda bench: throughput.run(bench, RETAIL, fps=10),
         lambda bench: throughput.run(bench, DLIB, fps=4),
         lambda bench: capture.run(bench, times=2),
@@ -101,6 +103,38 @@ def rebalance(
 
     def work(bench: Bench) -> Awaitable[Result]:
         return benchmark.run(bench, pack=pack, times=times, stages=stages)
+
+    return measured(context, models, keep, [work])
+
+
+@app.command(epilog="Example: faceline bench soak --minutes 30 --deletions 1000")
+def soak(
+    context: typer.Context,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long to delete and kill.")] = 10.0,
+    kills_per_minute: Annotated[float, typer.Option(min=0, help="How many blows a minute; 0 for none.")] = 6.0,
+    deletions: Annotated[
+        int | None, typer.Option(min=1, help="End at so many, once each kind of blow was struck.", show_default="none")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the moments and of who is deleted.")] = 0,
+    pack: One = RETAIL,
+    models: Models = None,
+    keep: Keep = False,
+) -> int:
+    """Delete persons who are in view while stages, broker and Milvus are killed, and identify hangs. Exit 1 on a ghost.
+
+    Exit 1 as well where something was lost, told twice, or not acknowledged with exactly one receipt.
+    """
+    from pipeline.bench import soak as benchmark
+
+    def work(bench: Bench) -> Awaitable[Result]:
+        return benchmark.run(
+            bench,
+            pack=pack,
+            minutes=minutes,
+            kills_per_minute=kills_per_minute,
+            deletions=deletions,
+            seed=seed,
+        )
 
     return measured(context, models, keep, [work])
 

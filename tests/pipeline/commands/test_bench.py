@@ -21,6 +21,7 @@ BENCHMARKS = [
     "identification",
     "replica",
     "simulate",
+    "soak",
 ]
 
 
