@@ -12,14 +12,14 @@ from pipeline.bench.simulation.people import PEOPLE, people
 from pipeline.bench.simulation.report import Report
 from pipeline.bench.simulation.running import run_seed
 from pipeline.bench.simulation.world import World
+from pipeline.erasing.bounds import NUDGE_S
 from pipeline.keeper.upkeep import Upkeeper
-from pipeline.stages.erase import NUDGE_EVERY
 from pipeline.topology import COMMANDS, IDENTIFICATIONS, PERSONS, SECOND, TEMPLATES, Topic
 
 ENROLLED = (COMMANDS, PERSONS, TEMPLATES)
 CLEANED_EVERY_S = 5.0
 # The longest of the segments' times, the wait for a nudge, a pass of the cleaner.
-BOUND_S = max(topic.segment_ms for topic in (*ENROLLED, IDENTIFICATIONS)) / SECOND + 2 * NUDGE_EVERY.total_seconds()
+BOUND_S = max(topic.segment_ms for topic in (*ENROLLED, IDENTIFICATIONS)) / SECOND + 2 * NUDGE_S
 
 
 class Aftermath(World):
