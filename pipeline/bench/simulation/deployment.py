@@ -43,7 +43,8 @@ BEGINNING = datetime.fromisoformat("2026-01-01T12:00:00+00:00")
 SCALE = Scale(streams=2, tables=1)
 DEPLOYMENT = Deployment(SCALE)
 INSTANCES = ("control-0", "identify-0", "identify-1", "expire-0", "erase-0")
-SPARE = ("control-1", "identify-2", "erase-1")
+# Who is there besides, in what share of the worlds.
+SPARE = {"control-1": 0.4, "identify-2": 0.75, "erase-1": 0.4}
 PACK = "dlib"
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)).sign, "simulated")
 

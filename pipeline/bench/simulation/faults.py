@@ -28,9 +28,9 @@ class Faults:
             (6, self.stand_still),
             (2, self.stand_still_together),
             (3, self.eject),
-            (6, self.succeed_late),
+            (10, self.succeed_late),
             (3, self.stall),
-            (1, self.crash_broker),
+            (2, self.crash_broker),
             (2, self.retention_overtakes),
             (4, self.clean),
         ]
@@ -87,18 +87,17 @@ class Faults:
 
     async def succeed_late(self) -> None:
         """Whoever takes a partition over hears nothing of the tables, fences late, and whoever had it works on."""
-        owner, successor = self.chance.sample(self.machine.of_stage("identify"), 2)
-        name = DEPLOYMENT.group(IDENTIFY)
-        for consumer in self.machine.consumers.get(successor, ()):
-            if not consumer.belongs:
-                consumer.stall(self.chance.uniform(1.0, 5.0))
-        self.machine.broker.slow_fences[f"{name}-{self.chance.randrange(SCALE.streams)}"] = self.chance.uniform(
-            0.0, 2.0
-        )
-        await asyncio.sleep(self.chance.uniform(0.0, 0.3))
+        name, partition = DEPLOYMENT.group(IDENTIFY), self.chance.randrange(SCALE.streams)
         group = self.machine.broker.groups.all().get(name)
-        if group is not None:
-            group.eject(owner, self.chance.uniform(1.0, 4.0))
+        owner, heir = (None, None) if group is None else (group.owner(partition), group.heir(partition))
+        if group is None or owner is None or heir is None:
+            return
+        for consumer in self.machine.consumers.get(heir, ()):
+            if not consumer.belongs:
+                consumer.stall(self.chance.uniform(1.5, 5.0))
+        self.machine.broker.slow_fences[f"{name}-{partition}"] = self.chance.uniform(0.5, 3.0)
+        await asyncio.sleep(self.chance.uniform(0.0, 0.2))
+        group.eject(owner, self.chance.uniform(1.0, 4.0))
 
     async def stall(self) -> None:
         """One process hears nothing new of any topic for a while."""

@@ -75,6 +75,15 @@ class Group:
             self.later(seconds, lambda: setattr(member, "deaf", False))
             self._expel(member)
 
+    def owner(self, partition: int) -> str | None:
+        """Who has a partition now."""
+        return next((name for name, given in self._given.items() if partition in given), None)
+
+    def heir(self, partition: int) -> str | None:
+        """Who would have it if its owner went."""
+        names = sorted(set(self._members) - {self.owner(partition)})
+        return names[partition % len(names)] if names else None
+
     def hear_again(self) -> None:
         """Every heartbeat is answered from now on."""
         for member in self._deaf:

@@ -64,6 +64,7 @@ class People:
     known: list[Enrolled] = field(default_factory=list)
     faces: int = 0
     in_view: int = 0  # the subject that a camera saw last
+    leaving: int = 0  # the subject whose deletion was asked for last
     patience: float = 0.0  # the longest that anybody waited for the acknowledgement of a deletion
     _requests: int = 0
     _last: Face | None = None
@@ -132,6 +133,7 @@ class People:
     async def delete(self, someone: Enrolled) -> None:
         """Forget a person, and tell the checker when that is acknowledged."""
         self.known.remove(someone)
+        self.leaving = someone.subject
         await self._deleted(
             lambda request: persons.delete(self.client, someone.scope, someone.person_id, request_id=request)
         )

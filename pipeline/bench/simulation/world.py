@@ -48,12 +48,17 @@ class World:
             lambda: round((BEGINNING.timestamp() + loop.time()) * 1000),
             self._heard,
             self._appended,
-            Pace(self.chance.choice((15.0, 5.0)), 0.02, slowest, self.chance.choice((2.0, 8.0, 8.0, 8.0))),
+            Pace(
+                self.chance.choice((15.0, 5.0)),
+                self.chance.choice((0.02, 0.05)),
+                slowest,
+                self.chance.choice((2.0, 8.0, 8.0, 8.0)),
+            ),
             self.states,
         )
         self.checker = Checker(rows.lives, self.broker.saw, strict)
         gallery = SimulatedGallery(random.Random(f"{seed}/gallery"), self._proposed)  # noqa: S311 - a schedule
-        self.names = (*INSTANCES, *(name for name in SPARE if self.chance.random() < 0.4))
+        self.names = (*INSTANCES, *(name for name, share in SPARE.items() if self.chance.random() < share))
         skew = {name: self.chance.uniform(-0.5, 0.5) if self.rough else 0.0 for name in self.names}
         self.machine = Machine(loop, self.chance, self.broker, rows, gallery, catalogue, meter, skew)
 
@@ -153,13 +158,21 @@ class World:
         number = 0
         while not self._over:
             number += 1
-            known = [each.subject for each in crowd.known] if self.chance.random() < 0.8 else []
-            subject, camera = self.chance.choice(known or range(SUBJECTS)), self.chance.choice(CAMERAS)
+            subject, camera = self._passer_by(crowd), self.chance.choice(CAMERAS)
             crowd.in_view = subject
             for revision in range(self.chance.choice((1, 1, 2, 3))):
                 seconds = self.chance.choice((2, 60, 60, 60))
                 await crowd.show(camera, f"t{self.loop.time():.3f}-{number}", revision, subject, seconds)
                 await asyncio.sleep(self.chance.expovariate(1 / 0.05))
+
+    def _passer_by(self, crowd: People) -> int:
+        """Somebody who is enrolled, or was until now, or anybody."""
+        drawn = self.chance.random()
+        if drawn < 0.3:
+            return crowd.leaving
+        return self.chance.choice(
+            [each.subject for each in crowd.known] if drawn < 0.8 and crowd.known else range(SUBJECTS)
+        )
 
     def _night(self) -> None:
         """A day in which nobody is deleted: Kafka forgets its tombstones; then some begin anew."""
