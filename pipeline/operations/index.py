@@ -64,6 +64,18 @@ async def compared(client: Client, contents: Contents) -> list[Compared]:
     ]
 
 
+async def orphans(client: Client, contents: Contents) -> set[str]:
+    """The persistedFaceIds that lie in the index and do not live: of a transaction that was never committed, say.
+
+    Whatever lay there before the tables caught up stands in a record that is decided by now, and no id is used twice:
+    so nothing that lives, or will, is among them.
+    """
+    held = await asyncio.to_thread(_held, contents, ())
+    await client.catch_up()
+    living = {template.persisted_face_id for template in client.tables.live.templates.values()}
+    return set().union(*held.values()) - living
+
+
 def _living(client: Client, contents: Contents) -> Mapping[str, set[str]]:
     living: dict[str, set[str]] = defaultdict(set)
     for template in client.tables.live.templates.values():

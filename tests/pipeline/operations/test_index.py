@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipeline.changes import Put, Tombstone
-from pipeline.operations.index import Compared, compared
+from pipeline.operations.index import Compared, compared, orphans
 from pipeline.records import Template
 from pipeline.topology import TEMPLATES
 from tests.pipeline.examples import template
@@ -82,3 +82,14 @@ async def test_what_comes_or_goes_while_the_index_is_read_is_no_difference(world
         world.tables.live.apply_change(TEMPLATES, Tombstone("p0/comes"))
         (found,) = await compared(world.client, Shelves({PLACE: held}, change))
         assert found.same
+
+
+async def test_what_does_not_live_is_an_orphan_wherever_it_lies(world: World) -> None:
+    living(world, "a", "b")
+    assert await orphans(world.client, Shelves({PLACE: {"a", "lost"}, "small_dlib": {"b", "gone"}})) == {"lost", "gone"}
+    assert await orphans(world.client, Shelves({})) == set()
+
+
+async def test_what_is_being_enrolled_while_the_index_is_read_is_none(world: World) -> None:
+    shelves = Shelves({PLACE: {"a", "new"}}, meanwhile=lambda: living(world, "a", "new"))
+    assert await orphans(world.client, shelves) == set()

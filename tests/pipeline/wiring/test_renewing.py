@@ -7,17 +7,23 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from connectors import ServiceRefused, ServiceUnavailable
 from connectors.broker import EmbeddedBroker
 from connectors.milvus import Milvus
 from pipeline.settings import Settings, load
+from pipeline.stages.enrol import Entry
 from pipeline.wiring.erasing import rebuilt_within
 from pipeline.wiring.galleries import renewing
+from pipeline.wiring.galleries.contents import MilvusContents
 from pipeline.wiring.galleries.generations import Generations
+from pipeline.wiring.galleries.index import MilvusIndex
 from pipeline.wiring.galleries.rebuilding import MilvusRebuilding
-from pipeline.wiring.galleries.renewing import keep_renewed, renewed
+from pipeline.wiring.galleries.renewing import keep_renewed, renewed, swept
 from pipeline.wiring.galleries.rotation import Rotations
 from tests.pipeline.api.conftest import pictures as pictures
 from tests.pipeline.api.house import House, house
@@ -43,6 +49,36 @@ async def until_worn(running: House) -> None:
         async with asyncio.timeout(30):
             while not index.due(running.clock() + timedelta(days=1)):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
+
+
+@pytest.mark.broker
+@pytest.mark.milvus
+async def test_what_never_came_to_be_is_swept_out_of_the_index(running: House, pictures: dict[str, bytes]) -> None:
+    """As enrol leaves it, which reads a template of a transaction that is then given up."""
+    parts, access = running.parts, running.access
+    await running.done("PUT", "/facelists/known", {"name": "n", "recognitionModel": MODEL})
+    (face,) = [
+        (await running.sent("/facelists/known/persistedfaces", pictures[name]))["persistedFaceId"]
+        for name in ("grace",)
+    ]
+    with closing(Milvus(str(running.settings.milvus.uri))) as store:
+        index, contents = MilvusIndex(store, parts.catalogue, Rotations(running.keys)), MilvusContents(store)
+        async with asyncio.timeout(30):
+            while face not in {each for place in contents.places() for each in contents.ids(place)}:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        lived = next(each for each in running.service.client.tables.live.templates.values())
+        never = msgspec.structs.replace(lived, persisted_face_id="00000000-0000-4000-8000-000000000000")
+        index.upsert([Entry(never, unit(parts.catalogue.pack(never.recognition.pack).dimension))])
+        index.flush()
+        assert await swept(parts, access) == 1
+        assert await swept(parts, access) == 0
+        assert {each for place in contents.places() for each in contents.ids(place)} == {face}
+
+
+def unit(dimension: int) -> NDArray[np.float32]:
+    vector = np.zeros(dimension, np.float32)
+    vector[0] = 1.0
+    return vector
 
 
 @pytest.mark.broker
