@@ -1,8 +1,8 @@
 """The one mutable place outside Kafka: keys live here, because a key must be destroyable at once.
 
 Records carry a key's random id (`kid`), never the key. A destroyed id stays destroyed: its row remains, without a key.
-Several processes use one store; a destruction reaches the others within `LEASE` seconds, so whoever acknowledges a
-deletion waits that long first.
+Several processes use one store; a destruction reaches the others within `LEASE` seconds. Until then they may open what
+they hold: whoever promises that nobody can waits that long. That nobody is *named* any more rests on the live set.
 """
 
 from __future__ import annotations
