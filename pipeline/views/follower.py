@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
@@ -13,13 +14,20 @@ from pipeline.topology import Deployment, Topic
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.002
+# Kafka keeps a tombstone for a day after its cleaner met it (`delete.retention.ms`): for half of that it surely has it.
+STALE_SECONDS = 12 * 3600.0
+
+
+class StaleViewError(Exception):
+    """The view stood still for so long that tombstones may be gone which it never saw: only a new one is true."""
 
 
 class Follower:
     """Reads whole topics from their beginning and keeps following them.
 
     A record that cannot be read is skipped with a warning: whoever owns its partition writes the dead letter. One of
-    a newer release raises NewerSchemaError, because a table read in part would be a lie.
+    a newer release raises NewerSchemaError, because a table read in part would be a lie; and where nothing was heard
+    for longer than tombstones are surely kept, it is StaleViewError.
 
     `ends` is a consumer that reads uncommitted records, started and stopped by whoever made it; without it, the ends
     are the committed ones. A transaction is acknowledged before all its partitions show it, so whoever must see what
@@ -39,6 +47,7 @@ class Follower:
         self._consumer = consumer
         self._ends = consumer if ends is None else ends
         self._running = False
+        self._looked_at = time.time()
         self._topics = {deployment.name(topic): topic for topic in topics}
         self._on_change = on_change
         self._reading = asyncio.Lock()
@@ -58,11 +67,21 @@ class Follower:
     async def poll(self, timeout: float = 0.0) -> bool:
         """Take what has arrived, waiting up to `timeout` seconds for something; says whether anything had."""
         async with self._reading:
+            self._check_age()
             batches = await self._consumer.getmany(timeout_ms=int(timeout * 1000))
             for partition, records in batches.items():
                 for record in records:
                     self._take(self._topics[partition.topic], record)
             return bool(batches)
+
+    def _check_age(self) -> None:
+        """A machine can sleep for days, and a broker be away for as long: both end in a view that nothing corrects."""
+        now, before = time.time(), self._looked_at
+        self._looked_at = now
+        answered = [self._consumer.last_poll_timestamp(partition) for partition in self._consumer.assignment()]
+        oldest = min([before, *(each / 1000 for each in answered if each is not None)])
+        if now - oldest > STALE_SECONDS:
+            raise StaleViewError(f"the view of {', '.join(self._topics)} has heard nothing for {now - oldest:.0f} s")
 
     async def catch_up(self) -> None:
         """Wait until the view has seen everything that was acknowledged before this call."""

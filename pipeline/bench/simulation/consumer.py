@@ -4,6 +4,7 @@ What aiokafka fetches beforehand is here what was visible a moment ago: a reader
 """
 
 import asyncio
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -55,6 +56,7 @@ class SimulatedConsumer:
         self._most = max_poll_records or MOST
         self._positions: dict[TopicPartition, int] = {}
         self._lag = 0.0
+        self._stopped = False
         self._stalled: tuple[float, float] | None = None
         self._wake: asyncio.Future[None] | None = None
         self._life = LIFE.get()
@@ -75,6 +77,7 @@ class SimulatedConsumer:
 
     async def stop(self) -> None:
         """A static member says nothing; `connectors.kafka_leaving` has it leave."""
+        self._stopped = True
         await self._coordinator.end()
 
     def subscribe(self, topics: list[str], listener: Any = None) -> None:
@@ -184,6 +187,16 @@ class SimulatedConsumer:
     def belongs(self) -> bool:
         """Whether it reads what a group assigns."""
         return bool(self._topic)
+
+    def last_poll_timestamp(self, tp: TopicPartition) -> int:
+        """When the broker last answered, in milliseconds of the true time: a day of the simulation is none there."""
+        return round(time.time() * 1000)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether it follows whole topics, and has not read all that is there."""
+        follows = not self._stopped and not self.belongs
+        return follows and any(offset < self._of(tp).stable for tp, offset in self._positions.items())
 
     def stall(self, seconds: float) -> None:
         """A fault: nothing new arrives for that long."""

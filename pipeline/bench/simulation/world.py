@@ -181,7 +181,9 @@ class World:
                 removed = self.broker.partitions[(topic.name, number)].pass_a_day()
                 self.states["a tombstone was cleaned away before a restart"] += removed
         for name in self.names:
-            if self.chance.random() < 0.6:
+            # Who has not followed the tables all day finds that out, and ends (`views.StaleViewError`).
+            is_stale = any(consumer.is_behind for consumer in self.machine.consumers.get(name, ()))
+            if self.chance.random() < 0.6 or is_stale:
                 self.machine.lives[name].kill()
 
     async def _rest(self) -> None:

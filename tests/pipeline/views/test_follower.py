@@ -1,6 +1,7 @@
 """A view on a real Kafka: it holds everything that was acknowledged, skips what nobody can read, and never guesses."""
 
 import logging
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,7 @@ from pipeline.changes import Put, Tombstone
 from pipeline.codec import NewerSchemaError, Received, encode
 from pipeline.topology import COLLECTIONS, FACES, PERSONS
 from pipeline.views import Follower, LiveSet
+from pipeline.views.follower import STALE_SECONDS, StaleViewError
 from tests.pipeline.conftest import Cluster
 from tests.pipeline.examples import collection, face, person
 
@@ -114,3 +116,17 @@ async def test_a_view_of_one_partition_hears_of_no_other(cluster: Cluster) -> No
     await follower.start()
     await follower.stop()
     assert [each.change.key for each in heard] == ["f2"]
+
+
+async def test_a_view_that_has_heard_nothing_for_half_a_day_is_no_view(
+    followed: tuple[Follower, LiveSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine slept meanwhile, or the broker was away: tombstones may have come and gone."""
+    follower, _ = followed
+    await follower.start()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + STALE_SECONDS - 60)
+    await follower.poll()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * STALE_SECONDS)
+    with pytest.raises(StaleViewError, match="has heard nothing for"):
+        await follower.poll()
