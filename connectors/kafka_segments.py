@@ -6,6 +6,7 @@ hold records in the one format. Files grow and vanish meanwhile; what vanishes i
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import time
@@ -17,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from aiokafka.record.memory_records import MemoryRecords  # type: ignore[import-untyped]
 
+from connectors import ServiceRefused
 from connectors.kafka_headers import lenient_records
 
 SEGMENT = re.compile(r"(\d{20})\.log(\.deleted|\.cleaned|\.swap)?")
@@ -77,14 +79,25 @@ class Unread(NamedTuple):
 
 
 def segments(data: Path) -> list[Segment]:
-    """Every segment file in a broker's data folder, sorted by path."""
-    found = []
-    for path in sorted(data.glob("*/*.log*")):
-        name = RENAMED.sub(r"\1", path.parent.name)
-        place, file = FOLDER.fullmatch(name), SEGMENT.fullmatch(path.name)
-        if place and file:
-            found.append(Segment(path, place[1], int(place[2]), int(file[1]), file[2] or ""))
-    return found
+    """Every segment file in a broker's data folder, sorted by path. ServiceRefused where a folder cannot be listed."""
+    return [
+        Segment(path, place[1], int(place[2]), int(file[1]), file[2] or "")
+        for folder in _listed(data)
+        if (place := FOLDER.fullmatch(RENAMED.sub(r"\1", folder.name)))
+        for path in _listed(folder)
+        if (file := SEGMENT.fullmatch(path.name))
+    ]
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder, sorted. Unlike Path.glob, which passes over a folder that we may not list."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(folder / entry.name for entry in entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise ServiceRefused(f"{folder} cannot be listed: {error.strerror}; run this as its owner") from None
 
 
 def records(segment: Segment) -> Iterator[StoredRecord | Unread]:
@@ -175,7 +188,7 @@ def _records(segment: Segment, at: int, raw: bytes) -> Iterator[StoredRecord | U
         batch = MemoryRecords(raw).next_batch()
         found = [] if batch is None or batch.is_control_batch else list(lenient_records(batch, raw))
     # Whatever it is that cannot be read is handed on as bytes: an audit must not end here.
-    except (KafkaError, ValueError, IndexError, RuntimeError, struct.error, NotImplementedError):
+    except (KafkaError, ValueError, IndexError, RuntimeError, struct.error):
         yield Unread(at, raw)
         return
     if batch is None:

@@ -1,13 +1,17 @@
 """The files of a real broker: every record that it took stands in them, whatever became of it since."""
 
 import asyncio
+import errno
+import os
 import secrets
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder  # type: ignore[import-untyped]
 
+from connectors import ServiceRefused
 from connectors.broker import EmbeddedBroker
 from connectors.kafka import KafkaAccess, producer
 from connectors.kafka_admin import KafkaAdmin, TopicPlan
@@ -101,6 +105,43 @@ def test_a_segment_that_vanishes_is_gone(tmp_path: Path) -> None:
     path.unlink()
     assert list(records(found)) == []
     assert first_written(found) is None
+
+
+def before_listing(monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], None]) -> None:
+    """Have something happen to each folder just before it is listed."""
+    listing = os.scandir
+
+    def scandir(folder: Path) -> object:
+        happens(Path(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+def test_a_folder_that_vanishes_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    goes, stays = (folder(tmp_path, name, batch(b"v")) for name in ("goes-0", "stays-0"))
+
+    def remove(each: Path) -> None:
+        if each == goes.parent:
+            goes.unlink()
+            each.rmdir()
+
+    before_listing(monkeypatch, remove)
+    assert [found.path for found in segments(tmp_path)] == [stays]
+
+
+def test_a_folder_that_may_not_be_listed_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lost+found").mkdir()
+
+    def refuse(each: Path) -> None:
+        if each != tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(each))
+
+    before_listing(monkeypatch, refuse)
+    assert segments(tmp_path) == []
+    folder(tmp_path, "t-0", batch(b"v"))
+    with pytest.raises(ServiceRefused, match=r"/t-0 cannot be listed: Permission denied; run this as its owner$"):
+        segments(tmp_path)
 
 
 @pytest.mark.broker
