@@ -1,7 +1,8 @@
 """Every file of a folder searched: as it stands, inside what is compressed in it, and in the columns of Parquet."""
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -30,16 +31,30 @@ class Looked:
 
 
 def looked(root: Path, search: Search, leave_out: tuple[Path, ...] = ()) -> Iterator[Looked]:
-    """Every regular file below `root`, but those below a folder of `leave_out`; what vanishes meanwhile is gone."""
-    for path in sorted(root.rglob("*")):
-        if path.is_symlink() or not path.is_file() or any(path.is_relative_to(folder) for folder in leave_out):
-            continue
+    """Every regular file below `root`, but those below a folder of `leave_out`; what vanishes meanwhile is gone.
+
+    A folder that cannot be listed stands there as "*", unread.
+    """
+    closed: list[OSError] = []
+    for path in _below(root, leave_out, closed.append):
         try:
-            yield _look(path, search)
+            if stat.S_ISREG(path.lstat().st_mode):
+                yield _look(path, search)
         except FileNotFoundError:
             continue
         except OSError as error:
             yield Looked(path, 0, (), error.strerror or str(error))
+    for why in closed:
+        if not isinstance(why, FileNotFoundError):
+            yield Looked(Path(why.filename or root, "*"), 0, (), why.strerror or str(why))
+
+
+def _below(root: Path, leave_out: tuple[Path, ...], on_error: Callable[[OSError], None]) -> Iterator[Path]:
+    """All that is no folder below `root`. Unlike Path.rglob, it says which folders it could not list."""
+    for place, folders, files in os.walk(root, onerror=on_error):
+        folder = Path(place)
+        folders[:] = sorted(name for name in folders if folder / name not in leave_out)
+        yield from (folder / name for name in sorted(files))
 
 
 def _look(path: Path, search: Search) -> Looked:

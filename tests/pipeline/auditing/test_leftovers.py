@@ -1,6 +1,8 @@
 """What was left in any file of the home is found, in every form, also packed; what may still be there is pending."""
 
+import errno
 import gzip
+import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Mapping
@@ -118,3 +120,42 @@ def test_half_a_parquet_file_is_told(home: Path) -> None:
     line = audit(home)["milvus"]
     assert line.verdict is Verdict.CANNOT_TELL
     assert "torn.parquet" in line.text
+
+
+def before_listing(monkeypatch: pytest.MonkeyPatch, folder: Path, happens: Callable[[], None]) -> None:
+    """Have something happen just before a folder is listed."""
+    listing = os.scandir
+
+    def scandir(place: Path) -> object:
+        if Path(place) == folder:
+            happens()
+        return listing(place)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+
+
+def test_a_folder_that_may_not_be_listed_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "state" / "closed").mkdir()
+
+    def refuse() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(home / "state" / "closed"))
+
+    before_listing(monkeypatch, home / "state" / "closed", refuse)
+    found = audit(home)
+    assert {part for part, line in found.items() if line.verdict is not Verdict.PASS} == {"state"}
+    assert found["state"].verdict is Verdict.CANNOT_TELL
+    assert "state/closed/*: Permission denied" in found["state"].text
+
+
+def test_a_home_that_may_not_be_listed_is_told(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(home))
+
+    before_listing(monkeypatch, home, refuse)
+    assert audit(home)["the home itself"].verdict is Verdict.CANNOT_TELL
+
+
+def test_a_folder_that_vanishes_is_gone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "state" / "passing").mkdir()
+    before_listing(monkeypatch, home / "state" / "passing", (home / "state" / "passing").rmdir)
+    assert {line.verdict for line in audit(home).values()} == {Verdict.PASS}
