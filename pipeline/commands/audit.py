@@ -54,8 +54,10 @@ def erasure(
 
     Reads every file of the home, and of the broker: topics against the map, keys, raw segments, Milvus, logs.
     """
+    from connectors.kafka_segments import segments  # it loads Kafka's client, and --help needs none
+
     for folder in kafka_data or ():
-        if not any(folder.glob("*/*.log")):
+        if not segments(folder):
             raise Refused(f"--kafka-data {folder} holds no partitions: give the folder that is log.dirs of the broker")
     return asyncio.run(_audited(invocation(context), json, wait, _given(canary), kafka_data or []))
 

@@ -1,6 +1,8 @@
 """What an auditor may get wrong at the command line: one line each, before anything is touched."""
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,22 @@ def test_a_folder_that_is_no_brokers(capsys: pytest.CaptureFixture[str], tmp_pat
     (tmp_path / "kafka").mkdir()
     line = told(capsys, tmp_path, "--kafka-data", str(tmp_path / "kafka"))
     assert "holds no partitions: give the folder that is log.dirs of the broker" in line
+
+
+def test_a_folder_that_may_not_be_listed(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kafka" / "t-0").mkdir(parents=True)
+    listing = os.scandir
+
+    def scandir(folder: Path) -> object:
+        if Path(folder) == tmp_path / "kafka" / "t-0":
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    line = told(capsys, tmp_path, "--kafka-data", str(tmp_path / "kafka"))
+    assert "t-0 cannot be listed: Permission denied; run this as its owner" in line
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b'"hunter2"', json.dumps([1.0, 2.0]).encode()])
