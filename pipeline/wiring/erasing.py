@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from connectors import ServiceRefused
+from connectors import ServiceRefused, ServiceUnavailable
 from connectors.kafka import KafkaAccess
 from connectors.kafka_cluster import ClusterState, observe
 from connectors.root_keys import LEASE
@@ -59,9 +59,12 @@ def _total(sizes: Mapping[str, int], topics: set[str]) -> int:
 def promised(
     access: KafkaAccess, deployment: Deployment, *, rebuilt_every: float | None = None
 ) -> tuple[records.Bound, ...]:
-    """The same for a receipt, which is signed also where nobody may look: then nothing is promised. Blocks."""
+    """The same for a receipt, which is signed also where nobody may look or a broker is down: then nothing is promised.
+
+    Blocks.
+    """
     try:
         found = asyncio.run(all_bounds(access, deployment, rebuilt_every=rebuilt_every))
-    except ServiceRefused as refusal:
-        return (records.Bound(store="all", why=str(refusal)),)
+    except (ServiceRefused, ServiceUnavailable) as reason:
+        return (records.Bound(store="all", why=str(reason)),)
     return tuple(records.Bound(store=each.store, why=each.why, seconds=each.seconds) for each in found)

@@ -16,7 +16,7 @@ from connectors.kafka_segments import StoredRecord, records, segments
 from pipeline.erasing import bounds
 from pipeline.erasing.bounds import MILVUS, of_topics
 from pipeline.topology import FACES, FRAMES, TEMPLATES, Deployment, Topic
-from pipeline.wiring.erasing import all_bounds, in_force
+from pipeline.wiring.erasing import all_bounds, in_force, promised
 
 pytestmark = pytest.mark.broker
 
@@ -42,11 +42,11 @@ async def test_what_is_promised_is_kept(
     admin = KafkaAdmin(access)
     plans = [TopicPlan(deployment.name(each), 1, 1, {**each.settings(), **short}) for each, short in SETTINGS.items()]
     await asyncio.to_thread(admin.create_topics, plans)
-    promised = in_force(await observe(access))
+    found = in_force(await observe(access))
     # Nobody here leaves a transaction open, which would be waited for by far the longest.
     quick = {"transaction.max.timeout.ms": "0", "transaction.abort.timed.out.transaction.cleanup.interval.ms": "0"}
-    promised = replace(promised, brokers={node: {**told, **quick} for node, told in promised.brokers.items()})
-    by_topic = dict(zip(SETTINGS, of_topics(deployment, promised, SETTINGS), strict=True))
+    found = replace(found, brokers={node: {**told, **quick} for node, told in found.brokers.items()})
+    by_topic = dict(zip(SETTINGS, of_topics(deployment, found, SETTINGS), strict=True))
     sender = producer(access)
     await sender.start()
     try:
@@ -100,3 +100,9 @@ async def test_every_store_has_its_line(broker: EmbeddedBroker) -> None:
     assert {"frames", "templates", "key store", MILVUS} <= found.keys()
     assert "none-frames is missing" in found["frames"].why
     assert found["key store"].seconds == 5.0
+
+
+def test_where_kafka_does_not_answer_nothing_is_promised() -> None:
+    (line,) = promised(KafkaAccess("127.0.0.1:1"), Deployment())
+    assert (line.store, line.seconds) == ("all", None)
+    assert line.why.startswith("Kafka at 127.0.0.1:1 does not answer")
