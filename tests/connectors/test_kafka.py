@@ -268,5 +268,7 @@ async def _assigned(count: int, *members: Any) -> None:
 async def test_there_may_be_no_member_yet_that_could_leave(access: KafkaAccess) -> None:
     leaves_at_stop(None)
     never_started = consumer(access, group="g", instance="w0")
+    before = dict(vars(never_started))
     leaves_at_stop(never_started)
+    assert vars(never_started) == before
     await never_started.stop()

@@ -23,23 +23,10 @@ from connectors import ServiceRefused
 from connectors.key_rows import NOTHING, KeyRows
 from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
 from connectors.root_keys import LEASE
+from tests.connectors.clock import NOON, Clock
 from tests.connectors.key_places import Place, opened, output, process
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TEMPLATE = bytes(range(256)) * 8
-
-
-class Clock:
-    """A wall clock and a monotonic one that a test moves by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return NOON + timedelta(seconds=self.seconds)
-
-    def timer(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture

@@ -86,17 +86,10 @@ class _Callback(asyncio.Handle):
             super()._run()
 
 
-class _Timer(asyncio.TimerHandle):
+class _Timer(_Callback, asyncio.TimerHandle):
     """The same, at its time."""
 
     __slots__ = ()
-
-    def _run(self) -> None:
-        life = self._context.get(LIFE)  # type: ignore[attr-defined]
-        if life is not None and life.stopped:
-            life.park(self)
-        else:
-            super()._run()
 
 
 class VirtualLoop(asyncio.BaseEventLoop):

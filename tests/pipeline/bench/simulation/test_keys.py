@@ -1,7 +1,7 @@
 """The simulated key store keeps the promises of the real one that the stages rely on: one suite for both."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,9 @@ import pytest
 from connectors.keystore import KeyDestroyed, KeyStore, SealBroken
 from connectors.root_keys import LEASE
 from pipeline.bench.simulation.keys import SimulatedKeys, SimulatedRows
+from tests.connectors.clock import NOON, Clock
 
-NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 Open = Callable[[], Any]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> datetime:
-        return NOON + timedelta(seconds=self.seconds)
-
-    def timer(self) -> float:
-        return self.seconds
 
 
 @pytest.fixture
