@@ -6,11 +6,13 @@ hold records in the one format. Files grow and vanish meanwhile; what vanishes i
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import struct
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -33,17 +35,22 @@ OVERHEAD = 12
 CONTROL, COMPRESSION = 0x20, 0x07
 PIECE = 16 << 20
 MIDST_SECONDS = 0.05
+STATES = ("", ".deleted", ".swap", ".cleaned")
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A segment file; `state` is "" for one in use, else what is to become of it: ".deleted", ".cleaned", ".swap"."""
+    """A segment file; `state` is "" for one in use, else what is to become of it: ".deleted", ".cleaned", ".swap".
+
+    `inode` tells it from the one that the cleaner puts in its place.
+    """
 
     path: Path
     topic: str
     partition: int
     base: int
     state: str
+    inode: int
 
 
 class StoredRecord(NamedTuple):
@@ -81,23 +88,37 @@ class Unread(NamedTuple):
 def segments(data: Path) -> list[Segment]:
     """Every segment file in a broker's data folder, sorted by path. ServiceRefused where a folder cannot be listed."""
     return [
-        Segment(path, place[1], int(place[2]), int(file[1]), file[2] or "")
-        for folder in _listed(data)
+        Segment(folder / name, place[1], int(place[2]), int(file[1]), file[2] or "", inode)
+        for folder in (data / name for name, _ in _listed(data))
         if (place := FOLDER.fullmatch(RENAMED.sub(r"\1", folder.name)))
-        for path in _listed(folder)
-        if (file := SEGMENT.fullmatch(path.name))
+        for name, inode in _listed(folder)
+        if (file := SEGMENT.fullmatch(name))
     ]
 
 
-def _listed(folder: Path) -> list[Path]:
-    """What is in a folder, sorted. Unlike Path.glob, which passes over a folder that we may not list."""
+def _listed(folder: Path) -> list[tuple[str, int]]:
+    """The names in a folder, sorted, and their inodes; Path.glob would pass over a folder that we may not list."""
     try:
         with os.scandir(folder) as entries:
-            return sorted(folder / entry.name for entry in entries)
+            return sorted((entry.name, entry.inode()) for entry in entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise ServiceRefused(f"{folder} cannot be listed: {error.strerror}; run this as its owner") from None
+
+
+def opened(segment: Segment) -> BinaryIO:
+    """The file that was listed, whatever its name is by now; FileNotFoundError where it is gone.
+
+    When a segment has been cleaned, another file takes its name, and it stays beside that until it is unlinked.
+    """
+    for state in (segment.state, *STATES):
+        with suppress(FileNotFoundError):
+            file = segment.path.with_name(f"{segment.base:020}.log{state}").open("rb")
+            if os.fstat(file.fileno()).st_ino == segment.inode:
+                return file
+            file.close()
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(segment.path))
 
 
 def records(segment: Segment) -> Iterator[StoredRecord | Unread]:
@@ -109,7 +130,7 @@ def records(segment: Segment) -> Iterator[StoredRecord | Unread]:
 def batches(segment: Segment) -> Iterator[Batch]:
     """The batches of a segment, in order, by their headers alone: a gigabyte of them takes seconds."""
     try:
-        with segment.path.open("rb") as file:
+        with opened(segment) as file:
             yield from _batches(file)
     except FileNotFoundError:
         return
@@ -146,7 +167,7 @@ def cleaned_up_to(data: Path) -> Mapping[tuple[str, int], int]:
 def first_written(segment: Segment) -> int | None:
     """When the oldest batch of a segment was written, in milliseconds; None where it is empty or gone."""
     try:
-        with segment.path.open("rb") as file:
+        with opened(segment) as file:
             head = file.read(35)
     except FileNotFoundError:
         return None

@@ -16,6 +16,7 @@ from connectors.kafka_segments import (
     batches,
     cleaned_up_to,
     first_written,
+    opened,
     read,
     segments,
 )
@@ -158,7 +159,7 @@ def _of_ids(kids: Iterable[str]) -> Search:
 def _searched(segment: Segment, search: Search) -> Iterator[tuple[Batch, bool]]:
     """Every batch, and whether it has to be read: an id stands in its bytes, or they are compressed."""
     try:
-        with segment.path.open("rb") as file:
+        with opened(segment) as file:
             hits = sorted(hit.begins for hit in search.stream(file))
     except FileNotFoundError:
         return

@@ -107,6 +107,16 @@ def test_a_segment_that_vanishes_is_gone(tmp_path: Path) -> None:
     assert first_written(found) is None
 
 
+def test_a_segment_that_is_renamed_is_read_all_the_same(tmp_path: Path) -> None:
+    path = folder(tmp_path, "t-0", batch(b"old"))
+    cleaned = folder(tmp_path, "t-0", batch(b"new"), path.name + ".cleaned")
+    listed = segments(tmp_path)
+    path.rename(path.with_name(path.name + ".deleted"))
+    cleaned.rename(path)
+    assert [values(each) for each in listed] == [[b"old"], [b"new"]]
+    assert [first_written(each) for each in listed] == [1_700_000_000_000] * 2
+
+
 def before_listing(monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], None]) -> None:
     """Have something happen to each folder just before it is listed."""
     listing = os.scandir
