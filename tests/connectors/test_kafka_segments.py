@@ -5,8 +5,10 @@ import errno
 import os
 import secrets
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder  # type: ignore[import-untyped]
@@ -154,27 +156,31 @@ def test_a_folder_that_may_not_be_listed_is_not_passed_over(tmp_path: Path, monk
         segments(tmp_path)
 
 
-@pytest.mark.broker
-async def test_the_files_of_a_broker(kafka_jars: Path, broker: EmbeddedBroker) -> None:
-    access, name = KafkaAccess(broker.bootstrap), f"seg-{secrets.token_hex(4)}"
-    admin = KafkaAdmin(access)
+@asynccontextmanager
+async def writing(access: KafkaAccess, name: str) -> AsyncIterator[Any]:
+    """A transactional producer, and the topic for it; both are gone afterwards, lest they fail another test."""
     settings = {
         "cleanup.policy": "compact",
-        "segment.ms": "100",
-        "max.compaction.lag.ms": "100",
+        "segment.ms": "2000",
+        "max.compaction.lag.ms": "2000",
         "file.delete.delay.ms": "60000",
         "message.timestamp.type": "LogAppendTime",
     }
+    admin = KafkaAdmin(access)
     await asyncio.to_thread(admin.create_topics, [TopicPlan(name, 1, 1, settings)])
     sender = producer(access, transactional_id=name)
     await sender.start()
-    await sender.begin_transaction()
-    await sender.send_and_wait(name, b"aborted", key=b"a")
-    await sender.abort_transaction()
-    async with sender.transaction():
-        await sender.send_and_wait(name, b"victim", key=b"v", headers=[("h", b"1")])
-    async with sender.transaction():
-        await sender.send_and_wait(name, None, key=b"v")
+    try:
+        yield sender
+    finally:
+        await sender.stop()
+        await asyncio.to_thread(admin.delete_topics, [name])
+        admin.close()
+
+
+@pytest.mark.broker
+async def test_the_files_of_a_broker(kafka_jars: Path, broker: EmbeddedBroker) -> None:
+    name = f"seg-{secrets.token_hex(4)}"
 
     def found() -> dict[bytes | None, str]:
         return {
@@ -185,18 +191,26 @@ async def test_the_files_of_a_broker(kafka_jars: Path, broker: EmbeddedBroker) -
             if isinstance(record, StoredRecord)
         }
 
-    assert found().keys() == {b"aborted", b"victim", None}
-    async with asyncio.timeout(30):
-        while found().get(b"victim") != ".deleted":
-            await asyncio.sleep(0.2)
-            async with sender.transaction():
-                await sender.send_and_wait(name, b"nudge", key=b"n")
-    async with asyncio.timeout(30):
-        while cleaned_up_to(broker.data).get((name, 0), 0) == 0:  # noqa: ASYNC110 - a file tells nobody
-            await asyncio.sleep(0.2)
-    await sender.stop()
-    await asyncio.to_thread(admin.delete_topics, [name])
-    admin.close()
+    async with writing(KafkaAccess(broker.bootstrap), name) as sender:
+        await sender.begin_transaction()
+        await sender.send_and_wait(name, b"aborted", key=b"a")
+        await sender.abort_transaction()
+        async with sender.transaction():
+            await sender.send_and_wait(name, b"victim", key=b"v", headers=[("h", b"1")])
+        async with sender.transaction():
+            await sender.send_and_wait(name, None, key=b"v")
+        assert found().keys() == {b"aborted", b"victim", None}
+        # The time of a segment, then one nudge: each pass of the cleaner puts what it replaces in the place of what
+        # the last one did, so after a second pass the victim is gone.
+        await asyncio.sleep(2.1)
+        async with sender.transaction():
+            await sender.send_and_wait(name, b"nudge", key=b"n")
+        async with asyncio.timeout(30):
+            while found().get(b"victim") != ".deleted":  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(0.2)
+        async with asyncio.timeout(30):
+            while cleaned_up_to(broker.data).get((name, 0), 0) == 0:  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(0.2)
 
 
 def test_no_checkpoint_means_nothing_was_cleaned(tmp_path: Path) -> None:
