@@ -76,15 +76,18 @@ class Follower:
 
     def _check_age(self) -> None:
         """A machine can sleep for days, and a broker be away for as long: both end in a view that nothing corrects."""
-        now, before = time.time(), self._looked_at
-        self._looked_at = now
+        now = time.time()
         answered = [self._consumer.last_poll_timestamp(partition) for partition in self._consumer.assignment()]
-        oldest = min([before, *(each / 1000 for each in answered if each is not None)])
-        if now - oldest > STALE_SECONDS:
-            raise StaleViewError(f"the view of {', '.join(self._topics)} has heard nothing for {now - oldest:.0f} s")
+        heard_at = min([self._looked_at, *(each / 1000 for each in answered if each is not None)])
+        silent = now - heard_at
+        # A stale view stays stale, however much it hears from now on.
+        self._looked_at = heard_at if silent > STALE_SECONDS else now
+        if silent > STALE_SECONDS:
+            raise StaleViewError(f"the view of {', '.join(self._topics)} has heard nothing for {silent:.0f} s")
 
     async def catch_up(self) -> None:
         """Wait until the view has seen everything that was acknowledged before this call."""
+        self._check_age()
         ends = await self._ends.end_offsets(self._assignment)
         for partition, end in ends.items():
             while await self._consumer.position(partition) < end:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 
 from connectors import kafka
 from pipeline.changes import Put, Tombstone
@@ -129,4 +130,22 @@ async def test_a_view_that_has_heard_nothing_for_half_a_day_is_no_view(
     await follower.poll()
     monkeypatch.setattr(time, "time", lambda: now + 2 * STALE_SECONDS)
     with pytest.raises(StaleViewError, match="has heard nothing for"):
+        await follower.poll()
+    with pytest.raises(StaleViewError):
+        await follower.poll()
+
+
+async def test_a_view_whose_broker_was_away_for_half_a_day_stays_useless_when_it_is_back(
+    followed: tuple[Follower, LiveSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    follower, _ = followed
+    await follower.start()
+    with monkeypatch.context() as away:
+        long_ago = int((time.time() - 2 * STALE_SECONDS) * 1000)
+        away.setattr(AIOKafkaConsumer, "last_poll_timestamp", lambda _self, _partition: long_ago)
+        with pytest.raises(StaleViewError):
+            await follower.catch_up()
+    with pytest.raises(StaleViewError):
+        await follower.catch_up()
+    with pytest.raises(StaleViewError):
         await follower.poll()
