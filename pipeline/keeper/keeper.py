@@ -128,7 +128,7 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         self._meter.wrote(box, self._desk.clock())
         for each in box.upkeep:
             if self._upkeep is None:
-                raise NotImplementedError(f"nobody here can do {each}")
+                raise RuntimeError(f"{self._desk.stage.node.name} wants {each}, and was given nobody who does it")
             await self._upkeep.do(each, partition)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:

@@ -12,12 +12,11 @@ from aiokafka.errors import ProducerFenced  # type: ignore[import-untyped]
 from connectors import ServiceRefused, kafka
 from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin
-from pipeline import codec
 from pipeline.changes import Tombstone
 from pipeline.keeper.ownership import Owned, become_owner, transactions
-from pipeline.shell.outbox import Outgoing, outbox
+from pipeline.shell.outbox import outbox
 from pipeline.shell.replay import Replay
-from pipeline.stages.contract import Nudge, Purge, TakeOver, Upkeep
+from pipeline.stages.contract import Emit, Nudge, Purge, TakeOver, Upkeep
 from pipeline.stages.withdrawal import Withdrawal
 from pipeline.topology import Deployment, Node, Topic
 from pipeline.views import Follower
@@ -84,15 +83,11 @@ class Upkeeper:
             await self._taken.pop(partition).producer.stop()
 
     async def _nudge(self, topic: Topic) -> None:
-        wire = codec.encode(topic, Tombstone(NUDGE_KEY))
-        producer = kafka.producer(self.access)
-        await producer.start()
-        try:
+        nudge = [Emit(topic, Tombstone(NUDGE_KEY))]
+        async with kafka.producer(self.access) as producer:
             for partition in range(self._deployment.scale.partitions(topic)):
-                record = Outgoing(self._deployment.name(topic), partition, wire)
-                await (await producer.send(**record.arguments()))
-        finally:
-            await producer.stop()
+                for record in outbox(self._deployment, partition, nudge, self.clock()).records:
+                    await (await producer.send(**record.arguments()))
 
     def _purge(self, reader: Node, ours: int) -> None:
         topic = self._deployment.name(reader.input)

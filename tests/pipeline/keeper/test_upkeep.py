@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import TopicPartition  # type: ignore[import-untyped]
 from aiokafka.errors import ProducerFenced  # type: ignore[import-untyped]
 
 from connectors import kafka
@@ -16,6 +17,7 @@ from connectors.kafka_admin import KafkaAdmin
 from connectors.keystore import KeyStore
 from pipeline.changes import Put, Tombstone
 from pipeline.codec import Received
+from pipeline.contract import asyncapi
 from pipeline.keeper.upkeep import NUDGE_KEY, Upkeeper
 from pipeline.receipts import verify_chain
 from pipeline.records import AuditEntry, Identification
@@ -182,6 +184,19 @@ async def test_a_nudge_reaches_every_partition_and_says_nothing(cluster: Cluster
     await listener.catch_up()
     await listener.stop()
     assert sorted((each.partition, each.change) for each in heard) == [(p, Tombstone(NUDGE_KEY)) for p in range(4)]
+
+
+async def test_a_nudge_of_an_outward_topic_keeps_its_contract(cluster: Cluster) -> None:
+    consumer = kafka.consumer(cluster.access)
+    await consumer.start()
+    consumer.assign([TopicPartition(cluster.deployment.name(IDENTIFICATIONS), 0)])
+    await consumer.seek_to_beginning()
+    async with _upkeeper(cluster, time.monotonic) as upkeeper:
+        await upkeeper.do(Nudge(IDENTIFICATIONS), 0)
+    nudge = await consumer.getone()
+    await consumer.stop()
+    forgotten = asyncapi(cluster.deployment)["components"]["messages"]["identifications.forgotten"]
+    assert {name for name, _ in nudge.headers} == set(forgotten["headers"]["required"])
 
 
 async def test_what_was_read_is_deleted_and_what_was_not_is_kept(cluster: Cluster) -> None:
