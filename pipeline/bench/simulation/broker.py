@@ -38,6 +38,14 @@ class Pace:
     drowsy: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class SlowFence:
+    """An InitProducerId that takes `seconds` to arrive; `begun` is called when it leaves."""
+
+    seconds: float
+    begun: Callable[[], None] = lambda: None
+
+
 @dataclass
 class SimulatedBroker:
     """`stamp` gives the broker's clock in milliseconds, `heard` is told what readers of committed records may see."""
@@ -54,8 +62,9 @@ class SimulatedBroker:
     def __post_init__(self) -> None:
         self.down_until = 0.0
         self.steps = 0
-        # Ids whose next InitProducerId takes so many seconds to arrive.
-        self.slow_fences: dict[str, float] = {}
+        # By the transactional id whose next fence it is.
+        self.slow_fences: dict[str, SlowFence] = {}
+        self.slowly_fenced = 0
         self.partitions: dict[Place, Partition] = {
             (name, number): Partition(name, number, Limits.of(settings), self.loop.time, self.stamp, self._told)
             for name, (count, settings) in self.topics.items()
@@ -102,6 +111,18 @@ class SimulatedBroker:
         for partition in self.partitions.values():
             for watcher in list(partition.watchers):
                 watcher()
+
+    async def hold_up(self, name: str) -> None:
+        """What a fence meets on its way; one that is slow meanwhile counts in `slowly_fenced`."""
+        slow = self.slow_fences.pop(name, None)
+        if slow is None:
+            return
+        slow.begun()
+        self.slowly_fenced += 1
+        try:
+            await asyncio.sleep(slow.seconds)
+        finally:
+            self.slowly_fenced -= 1
 
     def append(self, place: Place, record: tuple[bytes | None, bytes | None, Headers], producer: int | None) -> None:
         """Append a record, of a transaction's `producer` or of nobody's."""

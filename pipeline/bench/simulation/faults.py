@@ -4,9 +4,12 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
+from pipeline.bench.simulation.broker import SlowFence
 from pipeline.bench.simulation.checker import Checker
 from pipeline.bench.simulation.deployment import DEPLOYMENT, SCALE, Machine
+from pipeline.bench.simulation.loop import LIFE
 from pipeline.topology import COMMANDS, FACES, IDENTIFY, TABLES
 
 LOOKS, LOOK_S = 200, 0.002
@@ -86,18 +89,31 @@ class Faults:
                 group.eject(self.chance.choice(names), self.chance.uniform(0.0, 3.0))
 
     async def succeed_late(self) -> None:
-        """Whoever takes a partition over hears nothing of the tables, fences late, and whoever had it works on."""
+        """Whoever takes a partition over fences late, and whoever had it works on.
+
+        It hears nothing of the tables any more: from before it knows of the partition, or from when it fences.
+        """
         name, partition = DEPLOYMENT.group(IDENTIFY), self.chance.randrange(SCALE.streams)
         group = self.machine.broker.groups.all().get(name)
         owner, heir = (None, None) if group is None else (group.owner(partition), group.heir(partition))
         if group is None or owner is None or heir is None:
             return
-        for consumer in self.machine.consumers.get(heir, ()):
-            if not consumer.belongs:
-                consumer.stall(self.chance.uniform(1.5, 5.0))
-        self.machine.broker.slow_fences[f"{name}-{partition}"] = self.chance.uniform(0.5, 3.0)
+        seconds = self.chance.uniform(0.3, 1.5)
+        if self.chance.random() < 0.5:
+            self._deafen(heir, self.chance.uniform(1.5, 5.0))
+            slow = SlowFence(seconds)
+        else:
+            slow = SlowFence(seconds, partial(self._deafen, None, seconds + self.chance.uniform(0.3, 2.0)))
+        self.machine.broker.slow_fences[f"{name}-{partition}"] = slow
         await asyncio.sleep(self.chance.uniform(0.0, 0.2))
         group.eject(owner, self.chance.uniform(1.0, 4.0))
+
+    def _deafen(self, name: str | None, seconds: float) -> None:
+        """The tables of a process, or of the one that calls."""
+        life = LIFE.get()
+        for consumer in self.machine.consumers.get(name or (life.name if life else ""), ()):
+            if not consumer.belongs:
+                consumer.stall(seconds)
 
     async def stall(self) -> None:
         """One process hears nothing new of any topic for a while."""

@@ -37,7 +37,7 @@ class SimulatedProducer:
         """InitProducerId, where there is a transactional id: whoever had it is fenced when this returns."""
         if self._name is not None:
             name = self._name
-            await asyncio.sleep(self._broker.slow_fences.pop(name, 0.0))
+            await self._broker.hold_up(name)
             _, self._epoch = await self._broker.ask_until_free(lambda: self._broker.coordinator.init(name))
         self._state = "ready"
 

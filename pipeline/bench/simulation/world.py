@@ -138,7 +138,8 @@ class World:
         # Who is in view is deleted more often than others: that is when it can go wrong.
         in_view = [each for each in crowd.known if each.subject == crowd.in_view] if self.chance.random() < 0.7 else []
         someone = self.chance.choice(in_view or crowd.known) if crowd.known else None
-        drawn = self.chance.random()
+        # As is who is there while a partition changes hands slowly.
+        drawn = 0.40 if self.broker.slowly_fenced else self.chance.random()
         if someone is None or drawn < 0.40:
             await crowd.enrol(self.chance.choice((PEOPLE, GUESTS)), self.chance.randrange(SUBJECTS))
         elif drawn < 0.75:

@@ -50,6 +50,18 @@ def a_new_owner_does_not_read_to_the_ends(patch: pytest.MonkeyPatch) -> None:
     _owning(patch, become_owner)
 
 
+def the_ends_are_read_before_the_fence(patch: pytest.MonkeyPatch) -> None:
+    """Somebody may be forgotten, and that acknowledged, between the two."""
+    owned = ownership.become_owner
+
+    async def become_owner(access: Any, replay: Any, stage: Any, partition: int, tables: Any) -> Owned:
+        if tables is not None:
+            await tables.catch_up()
+        return await owned(access, replay, stage, partition, None)
+
+    _owning(patch, become_owner)
+
+
 def what_was_published_is_replayed_before_the_fence(patch: pytest.MonkeyPatch) -> None:
     owned = ownership.become_owner
 
@@ -145,6 +157,7 @@ PLANTED_IN_ERASING: Mapping[Plant, tuple[int, int]] = {
     nobody_is_waited_for: (1, 10),
     who_is_silent_is_not_fenced: (1, 200),
     a_new_owner_does_not_read_to_the_ends: (60, 500),
+    the_ends_are_read_before_the_fence: (90, 500),
     what_was_published_is_replayed_before_the_fence: (90, 500),
     the_watermark_comes_from_an_ordinary_producer: (30, 500),
     a_watermark_goes_while_names_are_in_flight: (1, 200),
