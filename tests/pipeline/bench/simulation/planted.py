@@ -120,7 +120,7 @@ def the_key_goes_after_the_tombstone(patch: pytest.MonkeyPatch) -> None:
 
 # What each must be caught by, and among how many seeds at most.
 PLANTED: dict[Plant, tuple[str, int]] = {
-    the_reset_policy_is_latest: ("I1", 30),
+    the_reset_policy_is_latest: ("I1", 200),
     uncommitted_records_are_read: ("I", 200),
     a_failed_batch_is_acknowledged: ("I1", 30),
     offsets_are_committed_one_too_far: ("I1", 30),
