@@ -200,8 +200,9 @@ class Worker:
         states, waiting = self._states, deque(events)
         if partition not in states:
             states[partition] = await self._desk.replay(self._desk.stage, partition)
-        work = self._desk.work(partition, states[partition], [receive(self._topic, _record(each)) for each in events])
-        async for portion in self._meter.timed(work, len(events)):
+        work = self._desk.work(partition, [receive(self._topic, _record(each)) for each in events])
+        async for step in self._meter.timed(work, len(events)):
+            portion = step(states[partition])
             await self._publish(portion.outbox)
             states[partition] = portion.state
             while waiting and waiting[0].message.offset < portion.next_offset:

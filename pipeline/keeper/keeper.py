@@ -7,9 +7,8 @@ committed offset. Outputs and offsets go in one transaction. Any exception ends 
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any, Protocol
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition  # type: ignore[import-untyped]
@@ -87,36 +86,61 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def _turn(self) -> None:
         batches = await self._consumer.getmany(timeout_ms=POLL_MS, max_records=self._desk.stage.batch)
-        changed = self._tables is not None and await self._tables.poll()
         async with self._at_work:
             if self._failure is not None:
                 raise self._failure
             # A batch from before a rebalance starts no later than where `_own` went on, and `_take` knows where.
             mine = {tp.partition: records for tp, records in batches.items() if tp.partition in self._owned}
-            await asyncio.gather(*(self._take(partition, records) for partition, records in mine.items()))
-            now = self._desk.clock()
-            due = {
-                partition: owned
-                for partition, owned in self._owned.items()
-                if changed or partition in mine or owned.due is None or owned.due <= now
-            }
-            await asyncio.gather(*(self._tick(partition, owned, now) for partition, owned in due.items()))
+            await self._tick_those_due()
+            if mine:
+                await self._take_all(mine)
+
+    async def _take_all(self, batches: Mapping[int, Sequence[Any]]) -> None:
+        """Time goes on meanwhile: a gallery may take long to answer, and whoever waits for a watermark must not."""
+        taking = asyncio.gather(*(self._take(partition, records) for partition, records in batches.items()))
+        try:
+            while not (await asyncio.wait([taking], timeout=POLL_MS / 1000))[0]:
+                await self._tick_those_due()
+            await taking
+        finally:
+            taking.cancel()
+        await self._tick_those_due(batches)
+
+    async def _tick_those_due(self, others: Collection[int] = ()) -> None:
+        """Tick every partition if a table has news, else those whose time has come, and `others`."""
+        changed = self._tables is not None and await self._tables.poll()
+        now = self._desk.clock()
+        due = {
+            partition: owned
+            for partition, owned in self._owned.items()
+            if changed or partition in others or owned.due is None or owned.due <= now
+        }
+        await asyncio.gather(*(self._tick(partition, owned) for partition, owned in due.items()))
 
     async def _take(self, partition: int, records: Sequence[Any]) -> None:
         owned = self._owned[partition]
         inputs = [receive(self._topic, record) for record in records if record.offset >= owned.next_offset]
-        async for portion in self._meter.timed(self._desk.work(partition, owned.state, inputs), len(inputs)):
-            await self._commit(partition, owned, portion.outbox, portion.next_offset)
-            owned.state = portion.state
-            owned.next_offset = portion.next_offset
+        async for step in self._meter.timed(self._desk.work(partition, inputs), len(inputs)):
+            async with owned.deciding:
+                portion = step(owned.state)
+                await self._commit(partition, owned, portion.outbox, portion.next_offset)
+                owned.state = portion.state
+                owned.next_offset = portion.next_offset
         end = self._consumer.highwater(TopicPartition(self._name, partition))
         if end is not None:
             self._meter.lags(partition, end - owned.next_offset)
 
-    async def _tick(self, partition: int, owned: Owned, now: datetime) -> None:
-        owned.state, outputs, owned.due = self._desk.stage.tick(owned.state, now)
-        for portion in transactions(outputs):
-            await self._commit(partition, owned, outbox(self._desk.deployment, partition, portion, now), None)
+    async def _tick(self, partition: int, owned: Owned) -> None:
+        try:
+            async with owned.deciding:
+                now = self._desk.clock()
+                owned.state, outputs, owned.due = self._desk.stage.tick(owned.state, now)
+                for portion in transactions(outputs):
+                    await self._commit(partition, owned, outbox(self._desk.deployment, partition, portion, now), None)
+        except Exception:
+            # What is being prepared beside it is not to blame.
+            self._desk.attempts.acquit()
+            raise
 
     async def _commit(self, partition: int, owned: Owned, box: Outbox, next_offset: int | None) -> None:
         """Destroy the keys, then make the records and the offset visible at once; then do the upkeep."""

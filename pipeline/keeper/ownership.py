@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,22 +21,36 @@ MOST_RECORDS = 500
 
 @dataclass(slots=True)
 class Owned:
-    """A partition that is ours: nobody else can publish for it any more."""
+    """A partition that is ours: nobody else can publish for it any more.
+
+    `deciding` is held from a decision until it is published: a watermark in between would not speak for it.
+    """
 
     producer: AIOKafkaProducer
     state: Any
     next_offset: int = 0
     due: datetime | None = None
+    deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _failure: Exception | None = None
 
     async def publish(self, box: Outbox, read: Mapping[Any, Any] | None = None, group: str | None = None) -> None:
-        """Make records visible at once, together with how far `group` has `read`."""
+        """Make records visible at once, together with how far `group` has `read`.
+
+        Raises what went wrong, from then on always: aiokafka would the next time speak of its own states.
+        """
+        if self._failure is not None:
+            raise self._failure
         if not box.records and not read:
             return
-        async with self.producer.transaction():
-            sent = [await self.producer.send(**each.arguments()) for each in box.records]
-            if read:
-                await self.producer.send_offsets_to_transaction(read, group)
-            await asyncio.gather(*sent)
+        try:
+            async with self.producer.transaction():
+                sent = [await self.producer.send(**each.arguments()) for each in box.records]
+                if read:
+                    await self.producer.send_offsets_to_transaction(read, group)
+                await asyncio.gather(*sent)
+        except Exception as error:
+            self._failure = error
+            raise
 
 
 async def become_owner(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from pipeline.changes import Put
@@ -28,11 +29,15 @@ class Portion:
     next_offset: int
 
 
+Step = Callable[[Any], Portion]
+
+
 @dataclass(frozen=True, slots=True)
 class Desk(Generic[S]):
     """What both shells do between reading and writing.
 
-    A portion is in hand, as `attempts` notes, from before the stage sees it until the shell asks for the next one:
+    What is yielded is prepared, and waits to be taken into account, in the state as it is by then. A portion is in
+    hand, as `attempts` notes, from before the stage sees it until the shell asks for the next one:
     so the shell must have the broker's word for a portion's outbox before it goes on. Partitions work side by side,
     unless there is a suspect: one of theirs in hand would die with it, and be condemned with it.
     """
@@ -44,7 +49,7 @@ class Desk(Generic[S]):
     replay: Replay
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
 
-    async def work(self, partition: int, state: Any, inputs: Sequence[Received | Unusable]) -> AsyncIterator[Portion]:
+    async def work(self, partition: int, inputs: Sequence[Received | Unusable]) -> AsyncIterator[Step]:
         """Take `inputs` of one partition, in order of their offsets."""
         sizes = self.attempts.portions(partition, [each.offset for each in inputs])
         start = 0
@@ -55,25 +60,34 @@ class Desk(Generic[S]):
             if alone:
                 await self._alone.acquire()
             self.attempts.begin(partition, [each.offset for each in taken])
-            portion = await self._portion(partition, state, taken)
-            state = portion.state
-            yield portion
+            yield await self._prepared(partition, taken)
             self.attempts.done(partition)
             # Not where it raised: nobody else may begin while this process is about to end.
             if alone:
                 self._alone.release()
 
-    async def _portion(self, partition: int, state: Any, taken: Sequence[Received | Unusable]) -> Portion:
-        deaths = self.attempts.deaths(partition, taken[0].offset)
-        outputs: list[Output | Unusable] = [each for each in taken if isinstance(each, Unusable)]
+    async def _prepared(self, partition: int, taken: Sequence[Received | Unusable]) -> Step:
         good = [each for each in taken if isinstance(each, Received)]
-        if good and deaths >= MOST:
-            outputs += [_condemned(each) for each in good]
-        elif good:
-            prepared = await asyncio.to_thread(self.stage.prepare, good)
-            state, caused = self.stage.step(state, prepared, self.clock())
-            outputs += caused
-        box = outbox(self.deployment, partition, outputs, self.clock(), attempts=max(deaths, 1))
+        is_condemned = self.attempts.deaths(partition, taken[0].offset) >= MOST
+        if not good or is_condemned:
+            return partial(self._passed_over, partition, taken)
+        prepared = await asyncio.to_thread(self.stage.prepare, good)
+        return partial(self._stepped, partition, taken, prepared)
+
+    def _passed_over(self, partition: int, taken: Sequence[Received | Unusable], state: Any) -> Portion:
+        outputs = [each if isinstance(each, Unusable) else _condemned(each) for each in taken]
+        return self._portion(partition, taken, state, outputs)
+
+    def _stepped(self, partition: int, taken: Sequence[Received | Unusable], prepared: Any, state: Any) -> Portion:
+        state, caused = self.stage.step(state, prepared, self.clock())
+        unusable = [each for each in taken if isinstance(each, Unusable)]
+        return self._portion(partition, taken, state, [*unusable, *caused])
+
+    def _portion(
+        self, partition: int, taken: Sequence[Received | Unusable], state: Any, outputs: Sequence[Output | Unusable]
+    ) -> Portion:
+        attempts = max(self.attempts.deaths(partition, taken[0].offset), 1)
+        box = outbox(self.deployment, partition, outputs, self.clock(), attempts=attempts)
         return Portion(state, box, taken[-1].offset + 1)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pipeline.metrics import Metrics
-from pipeline.shell.desk import Portion
+from pipeline.shell.desk import Step
 from pipeline.shell.outbox import Outbox
 
 STUCK_S = 30.0
@@ -31,13 +31,13 @@ class Meter:
         """Record how many records of a partition are still to be read."""
         self.metrics.lag.labels(self.stage, self.reads, str(partition)).set(max(records, 0))
 
-    async def timed(self, work: AsyncIterator[Portion], count: int) -> AsyncIterator[Portion]:
+    async def timed(self, work: AsyncIterator[Step], count: int) -> AsyncIterator[Step]:
         """Pass `work` on, and record how long it took together with the writing of what it caused."""
         began = time.perf_counter()
         self._began.add(began)
         try:
-            async for portion in work:
-                yield portion
+            async for step in work:
+                yield step
         finally:
             self._began.discard(began)
         self.metrics.batch_seconds.labels(self.stage).observe(time.perf_counter() - began)

@@ -9,12 +9,12 @@ import asyncio
 import contextvars
 import heapq
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 LIFE: contextvars.ContextVar["Life | None"] = contextvars.ContextVar("life", default=None)
-THREAD_S = (0.0001, 0.003)
+THREAD_S, SLOW_THREAD_S = (0.0001, 0.003), (0.1, 4.0)
 
 
 class Life:
@@ -93,7 +93,10 @@ class _Timer(_Callback, asyncio.TimerHandle):
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """An event loop of its own time, in seconds from 0. `chance` decides how long threads take."""
+    """An event loop of its own time, in seconds from 0. `chance` decides how long threads take.
+
+    `slow` is the share of threads that take seconds; `slowed` counts those of each process that are at it.
+    """
 
     def __init__(self, chance: random.Random) -> None:
         super().__init__()
@@ -105,6 +108,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._timers: list[tuple[float, int, asyncio.Handle]] = []
         self._serial = 0
         self.failure: BaseException | None = None
+        self.slow = 0.0
+        self.slowed: Counter[str] = Counter()
         self.set_task_factory(_task)
         self.set_exception_handler(_noted)
 
@@ -152,6 +157,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """A thread: it works at one moment, a little later, and its answer takes a while more."""
         answered: asyncio.Future[Any] = self.create_future()
         life = LIFE.get()
+        slow = life.name if life is not None and self._chance.random() < self.slow else ""
 
         def work() -> None:
             if life is not None and life.dead:
@@ -160,9 +166,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 found, error = func(*args), None
             except Exception as raised:
                 found, error = None, raised
-            self.call_later(self._chance.uniform(*THREAD_S), answer, found, error)
+            self.slowed[slow] += 1
+            self.call_later(self._chance.uniform(*(SLOW_THREAD_S if slow else THREAD_S)), answer, found, error)
 
         def answer(found: Any, error: Exception | None) -> None:
+            self.slowed[slow] -= 1
             if answered.done():
                 return
             if error is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 RARE = (
     "the gallery proposed somebody who is gone",
     "a person's tombstone during a takeover",
+    "a watermark went while its owner waited for a thread",
     "a tombstone was cleaned away before a restart",
     "a zombie woke after an acknowledgement",
     "two owners of a partition",

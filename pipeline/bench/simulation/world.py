@@ -21,7 +21,7 @@ from pipeline.bench.simulation.people import GUESTS, PEOPLE, SUBJECTS, People, p
 from pipeline.bench.simulation.report import Report
 from pipeline.operations import Refused
 from pipeline.shell.meter import Meter
-from pipeline.topology import COMMANDS, FACES, IDENTIFY, OPERATIONS, PERSONS, STAGES, TABLES, TOPICS, Topic
+from pipeline.topology import COMMANDS, FACES, GATE, IDENTIFY, OPERATIONS, PERSONS, STAGES, TABLES, TOPICS, Topic
 
 CAMERAS = ("door", "gate", "hall", "yard", "lift", "porch")
 REST_S = 60.0
@@ -72,7 +72,14 @@ class World:
             group = self.broker.groups.all().get(DEPLOYMENT.group(IDENTIFY))
             if group is not None and group.is_rebalancing:
                 self.broker.saw("a person's tombstone during a takeover")
+        if partition.topic == GATE.name and self._waits_for_a_thread(partition.number):
+            self.broker.saw("a watermark went while its owner waited for a thread")
         self.checker.heard(partition, told)
+
+    def _waits_for_a_thread(self, partition: int) -> bool:
+        group = self.broker.groups.all().get(DEPLOYMENT.group(IDENTIFY))
+        owner = None if group is None else group.owner(partition)
+        return owner is not None and self.loop.slowed[owner] > 0
 
     def _appended(self, partition: Partition, key: bytes | None, value: bytes | None) -> None:
         self.digest.update(f"{partition.topic}/{partition.number}@{partition.end} {self.loop.time():.9f}".encode())
@@ -108,7 +115,7 @@ class World:
     async def _day(self, crowd: People, seconds: float) -> None:
         """Work, with faults; then everything that was begun comes to its end without any."""
         gallery = self.machine.gallery
-        gallery.forgetful, gallery.failing = (0.1, 0.02) if self.rough else (0.0, 0.0)
+        gallery.forgetful, gallery.failing, self.loop.slow = (0.1, 0.02, 0.02) if self.rough else (0.0, 0.0, 0.0)
         work = [asyncio.create_task(each) for each in (self._operate(crowd), self._operate(crowd), self._film(crowd))]
         faults = Faults(self.machine, self.chance, self.checker, self.chance.choice((0.3, 1.0)))
         trouble = [asyncio.create_task(faults.run())] if self.rough else []
@@ -117,7 +124,7 @@ class World:
         for task in trouble:
             task.cancel()
         self.machine.restore()
-        gallery.forgetful, gallery.failing = 0.0, 0.0
+        gallery.forgetful, gallery.failing, self.loop.slow = 0.0, 0.0, 0.0
         await asyncio.gather(*trouble, return_exceptions=True)
         await asyncio.gather(*work)
         rough, self.broker.pace = self.broker.pace, replace(self.broker.pace, slow=0.0)

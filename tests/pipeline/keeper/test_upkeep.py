@@ -107,6 +107,29 @@ async def test_an_identify_that_hangs_is_fenced_and_names_nobody_when_it_wakes(w
     assert not world.named.keys() & set(passing)
 
 
+async def test_a_gallery_that_takes_its_time_holds_no_deletion_up(cluster: Cluster, tmp_path: Path) -> None:
+    """What is searched for was not decided yet: its owner can answer for it all the same."""
+    patient = Erase(cluster.deployment.scale.streams, LiveSet(), SIGNER, tuple, timedelta(seconds=30))
+    keys = KeyStore.create(tmp_path / "unused")
+    async with (
+        at_work(cluster, tmp_path, patient) as world,
+        kept(identify(world.gallery), cluster, keys, tmp_path),
+    ):
+        person = await world.enrol()
+        before = await world.pass_by()
+        await world.until(lambda: world.named.keys() >= set(before))
+        asked = world.gallery.asked
+        world.gallery.answers.clear()
+        passing = await world.pass_by()
+        await world.until(lambda: world.gallery.asked > asked)
+        try:
+            assert await world.delete(person) < patient.patience.total_seconds(), "the eraser took over"
+        finally:
+            world.gallery.answers.set()
+        await world.until(lambda: world.named.keys() >= set(passing))
+    assert set(world.named.values()) == {None}
+
+
 async def test_every_deletion_gets_its_receipt(world: World, tmp_path: Path) -> None:
     keys = KeyStore.create(tmp_path / "unused")
     async with kept(identify(world.gallery), world.cluster, keys, tmp_path):

@@ -1,6 +1,7 @@
 """A deployment at work in a test's own process: who passes by, who is enrolled, who is deleted, and what was told."""
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -36,15 +37,22 @@ MODEL = Recognition("retail")
 
 @dataclass
 class Ghostly:
-    """A gallery that has never heard of a deletion: it proposes whoever was ever in it."""
+    """A gallery that has never heard of a deletion: it proposes whoever was ever in it, once it may answer."""
 
     engine = "remembers all"
     most = 100
     proposed: list[Candidate] = field(default_factory=list)
+    asked: int = 0
+    answers: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.answers.set()
 
     def search(
         self, where: Searched, probes: NDArray[np.float32], limit: int, among: Collection[str] | None = None
     ) -> list[list[Candidate]]:
+        self.asked += 1
+        self.answers.wait(60)
         return [list(self.proposed) for _ in probes]
 
 

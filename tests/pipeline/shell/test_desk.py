@@ -85,7 +85,11 @@ def path(tmp_path: Path) -> Path:
 
 
 async def everything(worker: Desk[Counting], inputs: Sequence[Received | Unusable], state: int = 0) -> list[Portion]:
-    return [portion async for portion in worker.work(0, state, inputs)]
+    portions = []
+    async for step in worker.work(0, inputs):
+        portions.append(step(state))
+        state = portions[-1].state
+    return portions
 
 
 def written(portion: Portion) -> list[tuple[str, Any]]:
@@ -122,7 +126,7 @@ async def test_blocking_work_is_done_off_the_event_loop(path: Path) -> None:
 
 
 async def test_a_portion_is_done_only_when_the_shell_asks_for_the_next(path: Path) -> None:
-    dies = desk(path, Counting()).work(0, 0, frames([3, 4]))
+    dies = desk(path, Counting()).work(0, frames([3, 4]))
     await anext(dies)
     lives = desk(path, Counting())
     assert lives.attempts.deaths(0, 3) == 1, "a death here, before the broker's word, must count"
@@ -195,7 +199,8 @@ async def lived(worker: Desk[Counting], committed: dict[int, int], told: list[Po
     async def take(partition: int) -> None:
         camera = f"camera-{partition}"
         left = frames([each for each in range(8) if each >= committed[partition]], camera, partition)
-        async for portion in worker.work(partition, 0, left):
+        async for step in worker.work(partition, left):
+            portion = step(0)
             await asyncio.sleep(0.002)
             told.append(portion)
             committed[partition] = portion.next_offset
@@ -225,10 +230,10 @@ async def test_nobody_is_condemned_for_what_dies_on_another_partition(path: Path
 
 async def test_without_a_suspect_partitions_do_not_wait_for_each_other(path: Path) -> None:
     worker = desk(path, Counting())
-    one, other = worker.work(0, 0, frames([0])), worker.work(1, 0, frames([0], "gate", 1))
+    one, other = worker.work(0, frames([0])), worker.work(1, frames([0], "gate", 1))
     async with asyncio.timeout(5):
-        assert (await anext(one)).next_offset == 1
-        assert (await anext(other)).next_offset == 1
+        assert (await anext(one))(0).next_offset == 1
+        assert (await anext(other))(0).next_offset == 1
         for work in (one, other):
             assert await anext(work, None) is None
 
