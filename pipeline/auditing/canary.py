@@ -6,7 +6,7 @@ be said to be gone afterwards: then the audit is blind there.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from pipeline.auditing.files import looked
 from pipeline.auditing.kafka_files import KafkaFiles
+from pipeline.auditing.report import Line, Verdict
 from pipeline.erasing.bounds import KEY_STORE, MILVUS
 from pipeline.erasing.encodings import Vector, forms
 from pipeline.erasing.search import Needle, Search
@@ -91,13 +92,27 @@ def found(canary: Canary, folders: Folders, stores: Sequence[str]) -> set[str]:
     return there
 
 
-def in_the_clear(canary: Canary, folders: Folders) -> Mapping[str, str]:
-    """Files that hold the template itself, in whatever form, and the form; also Milvus's."""
+def in_the_clear(canary: Canary, folders: Folders) -> Line:
+    """Whether any file holds the living template itself, in whatever form; Milvus may hold it under its rotation."""
     roots = [folders.home]
     if folders.kafka is not None:
         roots += [data for data in folders.kafka.data if not data.is_relative_to(folders.home)]
     needles = _needles("", canary.template)
-    return {str(path): name for root in roots for path, name in _finds(root, needles)}
+    seen = [each for root in roots for each in looked(root, Search(needles))]
+    holding, unread = [each for each in seen if each.finds], [each for each in seen if each.unread]
+    if holding:
+        first = holding[0]
+        text = f"a living template stands in {len(holding)} files in the clear, such as {first.path}, "
+        return _clear(Verdict.FAIL, text + f"as {first.finds[0].name}")
+    if unread:
+        first = unread[0]
+        text = f"{len(unread)} files could not be read, such as {first.path}: {first.unread}"
+        return _clear(Verdict.CANNOT_TELL, text)
+    return _clear(Verdict.PASS, "no file holds the living template as it is")
+
+
+def _clear(verdict: Verdict, text: str) -> Line:
+    return Line(check="control", subject="in the clear", verdict=verdict, text=text)
 
 
 def _needles(kind: str, vector: Vector) -> list[Needle]:

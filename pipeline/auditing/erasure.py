@@ -128,7 +128,7 @@ class Audit:
             yield Line(check="control", subject=store, verdict=Verdict.PASS if found else Verdict.BLIND, text=text)
         for store, text in _out_of_sight(self.settings, folders, visible):
             yield Line(check="control", subject=store, verdict=Verdict.CANNOT_TELL, text=text)
-        yield from _clear(bird, folders)
+        yield canary.in_the_clear(bird, folders)
 
     def _kept(
         self, cluster: ClusterState, bounds: Sequence[Bound], folders: Folders, rows: KeyRows, bird: Canary
@@ -211,15 +211,3 @@ def _out_of_sight(settings: Settings, folders: Folders, visible: Sequence[str]) 
         )
     if settings.kafka.bootstrap is not None and settings.kafka.replication > 1:
         yield "replicas", "each broker cleans its own copy: run the audit with --kafka-data on every one"
-
-
-def _clear(bird: Canary, folders: Folders) -> Iterator[Line]:
-    """Whether the canary's template stands anywhere as it is; in Milvus, too, it may only lie under its rotation."""
-    spots = canary.in_the_clear(bird, folders)
-    if spots:
-        path, form = next(iter(spots.items()))
-        text = f"a living template stands in {len(spots)} files in the clear, such as {path}, as {form}"
-        yield Line(check="control", subject="in the clear", verdict=Verdict.FAIL, text=text)
-    else:
-        text = "no file holds the living template as it is"
-        yield Line(check="control", subject="in the clear", verdict=Verdict.PASS, text=text)

@@ -1,6 +1,8 @@
 """Whether the canary is seen, store by store, and whether its template stands anywhere in the clear."""
 
 import base64
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from pipeline.auditing import canary
 from pipeline.auditing.canary import Canary, Folders, found, in_the_clear
 from pipeline.auditing.kafka_files import KafkaFiles
+from pipeline.auditing.report import Verdict
 from pipeline.changes import Put
 from pipeline.erasing.bounds import KEY_STORE, MILVUS
 from pipeline.topology import PERSONS
@@ -58,8 +61,27 @@ def test_without_the_vector_of_milvus_the_audit_does_not_see_it(folders: Folders
     "place", ["milvus/rows", "kafka/persons-0/00000000000000000000.log", "logs/x.log", "state/a/b"]
 )
 def test_a_template_in_the_clear_is_found_wherever_it_is(folders: Folders, tmp_path: Path, place: str) -> None:
-    assert in_the_clear(BIRD, folders) == {}
+    assert in_the_clear(BIRD, folders).verdict is Verdict.PASS
     path = tmp_path / place
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(base64.b64encode(DRAWN[0].tobytes()))
-    assert in_the_clear(BIRD, folders).keys() == {str(path)}
+    line = in_the_clear(BIRD, folders)
+    assert line.verdict is Verdict.FAIL
+    assert f"stands in 1 files in the clear, such as {path}, as base64 at 0" in line.text
+
+
+def test_of_what_cannot_be_read_nothing_is_claimed(
+    folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "logs").mkdir()
+    listing = os.scandir
+
+    def scandir(folder: str) -> object:
+        if Path(folder) == tmp_path / "logs":
+            raise PermissionError(errno.EACCES, "Permission denied", folder)
+        return listing(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    line = in_the_clear(BIRD, folders)
+    assert line.verdict is Verdict.CANNOT_TELL
+    assert f"such as {tmp_path / 'logs' / '*'}: Permission denied" in line.text
