@@ -10,9 +10,10 @@ from typing import Protocol
 
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError  # type: ignore[import-untyped]
 
+from connectors.keystore import KeyDestroyed
 from pipeline.capture.backlog import Room
 from pipeline.capture.camera_streams import CameraStreams
-from pipeline.capture.sessions import OVERSIZED, UNAVAILABLE, Account
+from pipeline.capture.sessions import ERASED, OVERSIZED, UNAVAILABLE, Account
 from pipeline.changes import Put
 from pipeline.codec import Keys, Wire, encode, seal
 from pipeline.identifiers import frame_place
@@ -116,15 +117,23 @@ class Publisher:
         # One that comes a second time keeps its place in the chain.
         previous = self._account.published if shot.previous is None else shot.previous
         shot = replace(shot, previous=previous)
-        wire = await asyncio.to_thread(self._sealed, shot, previous)
+        try:
+            wire = await asyncio.to_thread(self._sealed, shot, previous)
+        except KeyDestroyed:
+            # With the whole account: frames go on with the next key, and no name gets a second one.
+            self._give_up(shot, ERASED)
+            return
         if wire is None:
-            self._account.lose(shot.number, OVERSIZED)
-            self._underway.discard(shot.number)
-            self._changed.set()
+            self._give_up(shot, OVERSIZED)
             return
         self._account.published = max(self._account.published, shot.number)
         sent = await self._streams.send(FRAMES, wire)
         sent.add_done_callback(lambda result: self._settle(shot, result.exception()))
+
+    def _give_up(self, shot: Numbered, reason: str) -> None:
+        self._account.lose(shot.number, reason)
+        self._underway.discard(shot.number)
+        self._changed.set()
 
     def _sealed(self, shot: Numbered, previous: int) -> Wire | None:
         """The record of a frame; None where no broker would take it."""

@@ -4,9 +4,9 @@ import asyncio
 import os
 import secrets
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -20,10 +20,11 @@ from pipeline.capture.backlog import Room
 from pipeline.capture.backpressure import Policy, Pressure
 from pipeline.capture.camera_streams import CameraStreams
 from pipeline.capture.publishing import LEAST_WAITING, ON_THE_WAY, FrameRefused, Numbered, Publisher
-from pipeline.capture.sessions import OVERSIZED, UNAVAILABLE, Account
+from pipeline.capture.sessions import ERASED, OVERSIZED, UNAVAILABLE, Account
 from pipeline.changes import Put
 from pipeline.codec import Received, unseal
 from pipeline.identifiers import frame_place
+from pipeline.lifetimes import frame_key
 from pipeline.records import Frame, Watch
 from pipeline.topology import FRAMES
 from pipeline.views import Follower
@@ -53,10 +54,17 @@ async def streams(cluster: Cluster) -> AsyncIterator[CameraStreams]:
 class Desk:
     """A publisher at work on one session."""
 
-    def __init__(self, streams: CameraStreams, keys: KeyStore, policy: Policy = "latest", fps: float = 0.1) -> None:
+    def __init__(
+        self,
+        streams: CameraStreams,
+        keys: KeyStore,
+        policy: Policy = "latest",
+        fps: float = 0.1,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self.account = Account("door", "s1", lambda fate, frames: None)
         room = Room(Pressure(policy, fps))
-        self.publisher = Publisher(self.account, WATCH, streams, keys, room, fps=fps, clock=lambda: datetime.now(UTC))
+        self.publisher = Publisher(self.account, WATCH, streams, keys, room, fps=fps, clock=clock)
 
     async def offer(self, number: int, jpeg: bytes = b"a picture") -> None:
         self.account.sample(number)
@@ -119,6 +127,25 @@ async def test_a_frame_that_no_broker_takes_is_a_gap_and_the_next_ones_go_on(
     running.cancel()
     assert [frame.id.sequence for frame in await published(cluster)] == [0, 2, 3]
     assert desk.account.lost == {OVERSIZED: ((1, 1),)}
+
+
+async def test_what_is_seen_after_its_key_was_destroyed_is_a_gap_until_the_next_key(
+    cluster: Cluster, streams: CameraStreams, keys: KeyStore
+) -> None:
+    """Whoever erases the account destroys the key of this half minute with all others, and cameras run on."""
+    now = [datetime.now(UTC)]
+    desk = Desk(streams, keys, clock=lambda: now[0])
+    running = asyncio.create_task(desk.publisher.run())
+    this = frame_key("door", now[0])
+    keys.destroy([keys.named(this.name, this.expires)])
+    await desk.offer(0)
+    await desk.publisher.drained()
+    now[0] += timedelta(seconds=30)
+    await desk.offer(1)
+    await desk.publisher.drained()
+    running.cancel()
+    assert [frame.id.sequence for frame in await published(cluster)] == [1]
+    assert desk.account.lost == {ERASED: ((0, 0),)}
 
 
 async def test_a_cluster_with_a_lower_limit_than_the_map_is_told_of(
