@@ -132,6 +132,14 @@ def test_a_secret_stays_out_of_the_message(toml: str, tmp_path: Path) -> None:
     assert "hunter2" not in "\n".join(refused(toml, tmp_path))
 
 
+@pytest.mark.parametrize(("name", "most"), [("vault_key", 100), ("aws_alias", 200)])
+def test_the_name_of_a_root_key_has_an_end_and_no_blank(name: str, most: int, tmp_path: Path) -> None:
+    longest = "ß" * most
+    assert getattr(parsed(keys={name: longest}).keys, name) == longest
+    for wrong in ("", "a key", f"{longest}ß"):
+        assert len(refused(f'[keys]\n{name} = "{wrong}"', tmp_path)) == 1
+
+
 def test_a_secret_stays_out_of_the_repr() -> None:
     assert "hunter2" not in repr(parsed(camera=[{"name": "door", "url": "rtsp://eve:hunter2@h/s"}]))
 
