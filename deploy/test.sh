@@ -10,5 +10,7 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
+# The tests start hundreds of processes: where nothing may be kept, each would compile everything that it loads.
+unset PYTHONDONTWRITEBYTECODE
 # One process per file of tests: many of them wait for a broker, and two share the waiting. The long ones come first.
 exec python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
