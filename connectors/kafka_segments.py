@@ -6,14 +6,13 @@ hold records in the one format. Files grow and vanish meanwhile; what vanishes i
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import struct
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -35,14 +34,15 @@ OVERHEAD = 12
 CONTROL, COMPRESSION = 0x20, 0x07
 PIECE = 16 << 20
 MIDST_SECONDS = 0.05
-STATES = ("", ".deleted", ".swap", ".cleaned")
+FIRST_TIMESTAMP = struct.Struct(">27xq")
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """A segment file; `state` is "" for one in use, else what is to become of it: ".deleted", ".cleaned", ".swap".
 
-    `inode` tells it from the one that the cleaner puts in its place.
+    `written` is when its oldest batch was, in milliseconds, None where it is empty. `file` is open as long as the turn
+    of its partition lasts.
     """
 
     path: Path
@@ -50,7 +50,8 @@ class Segment:
     partition: int
     base: int
     state: str
-    inode: int
+    written: int | None
+    file: BinaryIO = field(repr=False, compare=False)
 
 
 class StoredRecord(NamedTuple):
@@ -85,40 +86,81 @@ class Unread(NamedTuple):
     content: bytes
 
 
-def segments(data: Path) -> list[Segment]:
-    """Every segment file in a broker's data folder, sorted by path. ServiceRefused where a folder cannot be listed."""
-    return [
-        Segment(folder / name, place[1], int(place[2]), int(file[1]), file[2] or "", inode)
-        for folder in (data / name for name, _ in _listed(data))
-        if (place := FOLDER.fullmatch(RENAMED.sub(r"\1", folder.name)))
-        for name, inode in _listed(folder)
-        if (file := SEGMENT.fullmatch(name))
-    ]
+def segments(data: Path) -> Iterator[Segment]:
+    """Every segment file in a broker's data folder, partition by partition, each as it is at one moment.
+
+    A file is open until the iteration leaves its partition: what is renamed or unlinked meanwhile is read all the same.
+    ServiceRefused where a folder cannot be listed.
+    """
+    done: set[tuple[str, int, int]] = set()
+    listed: list[str] = []
+    # A folder is renamed when its topic is deleted: it may not be there by the name that it was listed under.
+    while listed != (names := _names(data, data)):
+        listed = names
+        for name in names:
+            place = FOLDER.fullmatch(RENAMED.sub(r"\1", name))
+            if place is not None:
+                yield from _partition(data / name, place[1], int(place[2]), done)
 
 
-def _listed(folder: Path) -> list[tuple[str, int]]:
-    """The names in a folder, sorted, and their inodes; Path.glob would pass over a folder that we may not list."""
+def _partition(folder: Path, topic: str, number: int, done: set[tuple[str, int, int]]) -> Iterator[Segment]:
+    with ExitStack() as stack:
+        try:
+            here = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise _unlisted(folder, error) from None
+        stack.callback(os.close, here)
+        this = topic, number, os.fstat(here).st_ino
+        if this in done:
+            return
+        done.add(this)
+        for name, file in sorted(_opened(folder, here, stack).items()):
+            base, state = SEGMENT.fullmatch(name).groups("")  # type: ignore[union-attr]
+            yield Segment(folder / name, topic, number, int(base), state, _first_written(file), file)
+
+
+def _opened(folder: Path, here: int, stack: ExitStack) -> dict[str, BinaryIO]:
+    """The segments of a folder, all that it had at one moment: Kafka swaps files under a name, one after another."""
+    while True:
+        with ExitStack() as attempt:
+            files: dict[str, BinaryIO] = {}
+            for name in filter(SEGMENT.fullmatch, _names(folder, here)):
+                with suppress(FileNotFoundError):
+                    files[name] = attempt.enter_context(os.fdopen(os.open(name, os.O_RDONLY, dir_fd=here), "rb"))
+            if {name: os.fstat(file.fileno()).st_ino for name, file in files.items()} == _inodes(folder, here):
+                stack.push(attempt.pop_all())
+                return files
+
+
+def _inodes(folder: Path, here: int) -> dict[str, int]:
+    found = {}
+    for name in filter(SEGMENT.fullmatch, _names(folder, here)):
+        with suppress(FileNotFoundError):
+            found[name] = os.stat(name, dir_fd=here).st_ino
+    return found
+
+
+def _names(folder: Path, here: Path | int) -> list[str]:
+    """What is in a folder, sorted; Path.glob would pass over one that we may not list."""
     try:
-        with os.scandir(folder) as entries:
-            return sorted((entry.name, entry.inode()) for entry in entries)
-    except (FileNotFoundError, NotADirectoryError):
+        with os.scandir(here) as entries:
+            return sorted(entry.name for entry in entries)
+    except FileNotFoundError:
         return []
     except OSError as error:
-        raise ServiceRefused(f"{folder} cannot be listed: {error.strerror}; run this as its owner") from None
+        raise _unlisted(folder, error) from None
 
 
-def opened(segment: Segment) -> BinaryIO:
-    """The file that was listed, whatever its name is by now; FileNotFoundError where it is gone.
+def _unlisted(folder: Path, error: OSError) -> ServiceRefused:
+    return ServiceRefused(f"{folder} cannot be listed: {error.strerror}; run this as its owner")
 
-    When a segment has been cleaned, another file takes its name, and it stays beside that until it is unlinked.
-    """
-    for state in (segment.state, *STATES):
-        with suppress(FileNotFoundError):
-            file = segment.path.with_name(f"{segment.base:020}.log{state}").open("rb")
-            if os.fstat(file.fileno()).st_ino == segment.inode:
-                return file
-            file.close()
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(segment.path))
+
+def _first_written(file: BinaryIO) -> int | None:
+    # FirstTimestamp in the header of a batch (DefaultRecordBatch.java).
+    head = os.pread(file.fileno(), FIRST_TIMESTAMP.size, 0)
+    return FIRST_TIMESTAMP.unpack(head)[0] if len(head) == FIRST_TIMESTAMP.size else None
 
 
 def records(segment: Segment) -> Iterator[StoredRecord | Unread]:
@@ -129,11 +171,8 @@ def records(segment: Segment) -> Iterator[StoredRecord | Unread]:
 
 def batches(segment: Segment) -> Iterator[Batch]:
     """The batches of a segment, in order, by their headers alone: a gigabyte of them takes seconds."""
-    try:
-        with opened(segment) as file:
-            yield from _batches(file)
-    except FileNotFoundError:
-        return
+    segment.file.seek(0)
+    yield from _batches(segment.file)
 
 
 def read(segment: Segment, batch: Batch) -> Iterator[StoredRecord | Unread]:
@@ -162,17 +201,6 @@ def cleaned_up_to(data: Path) -> Mapping[tuple[str, int], int]:
         return {}
     # "topic partition offset"; a topic's name has no blanks.
     return {(topic, int(partition)): int(offset) for topic, partition, offset in (line.split() for line in lines)}
-
-
-def first_written(segment: Segment) -> int | None:
-    """When the oldest batch of a segment was written, in milliseconds; None where it is empty or gone."""
-    try:
-        with opened(segment) as file:
-            head = file.read(35)
-    except FileNotFoundError:
-        return None
-    # FirstTimestamp stands at 27 in the header of a batch (DefaultRecordBatch.java).
-    return struct.unpack_from(">q", head, 27)[0] if len(head) == 35 else None
 
 
 def _batches(file: BinaryIO) -> Iterator[Batch]:

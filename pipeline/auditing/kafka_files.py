@@ -15,8 +15,6 @@ from connectors.kafka_segments import (
     Unread,
     batches,
     cleaned_up_to,
-    first_written,
-    opened,
     read,
     segments,
 )
@@ -35,7 +33,7 @@ EXAMPLES = 3
 class Seen:
     """What was seen of one topic in all its segments."""
 
-    segments: int = 0
+    segments: list[Segment] = field(default_factory=list)
     records: int = 0
     unread: int = 0
     overdue: int = 0
@@ -54,17 +52,15 @@ class KafkaFiles:
 
     def lines(self, destroyed: Mapping[str, float], now: datetime) -> Iterator[Line]:
         """A line for each topic that has files; those of deleted topics, too."""
-        by_topic: dict[str, list[Segment]] = {}
-        for segment in self._segments():
-            by_topic.setdefault(segment.topic, []).append(segment)
+        by_topic: dict[str, Seen] = defaultdict(Seen)
         known = {self.deployment.name(topic): topic for topic in TOPICS}
         search = _of_ids(destroyed)
-        for name, files in sorted(by_topic.items()):
-            if name in known or name.startswith((self.deployment.prefix, "__")):
-                seen = Seen(segments=len(files))
-                for segment in files:
-                    self._add(seen, known.get(name), segment, search, destroyed, now.timestamp())
-                yield self._line(name, seen)
+        for segment in self._segments():
+            if segment.topic in known or segment.topic.startswith((self.deployment.prefix, "__")):
+                seen = by_topic[segment.topic]
+                self._add(seen, known.get(segment.topic), segment, search, destroyed, now.timestamp())
+        for name, seen in sorted(by_topic.items()):
+            yield self._line(name, seen)
         yield from self._uncleaned(by_topic, known, now)
 
     def _segments(self) -> Iterator[Segment]:
@@ -92,11 +88,12 @@ class KafkaFiles:
         destroyed: Mapping[str, float],
         now: float,
     ) -> None:
+        seen.segments.append(segment)
         for batch, telling in _searched(segment, search):
             seen.records += batch.records
             for record in read(segment, batch) if telling else ():
                 seen.unread += isinstance(record, Unread)
-                appended = (first_written(segment) or 0) if isinstance(record, Unread) else record.timestamp
+                appended = (segment.written or 0) if isinstance(record, Unread) else record.timestamp
                 for kid in _ids(topic, record) & destroyed.keys():
                     due = self._due(topic, destroyed[kid], appended / 1000)
                     if due is not None and due >= now:
@@ -117,7 +114,7 @@ class KafkaFiles:
         return (appended if bound.aged else max(destroyed, appended)) + bound.seconds
 
     def _line(self, name: str, seen: Seen) -> Line:
-        counted = f"{seen.records} records in {seen.segments} segments"
+        counted = f"{seen.records} records in {len(seen.segments)} segments"
         if seen.overdue:
             text = f"{seen.overdue} are under destroyed keys and overdue: {'; '.join(seen.examples)}"
             return Line(check=CHECK, subject=name, verdict=Verdict.FAIL, text=f"{counted}; {text}")
@@ -132,17 +129,16 @@ class KafkaFiles:
             return Line(check=CHECK, subject=name, verdict=Verdict.PENDING, text=text, due=due)
         return Line(check=CHECK, subject=name, verdict=Verdict.PASS, text=f"{counted}; none under a destroyed key")
 
-    def _uncleaned(
-        self, by_topic: Mapping[str, Sequence[Segment]], known: Mapping[str, Topic], now: datetime
-    ) -> Iterator[Line]:
+    def _uncleaned(self, by_topic: Mapping[str, Seen], known: Mapping[str, Topic], now: datetime) -> Iterator[Line]:
         """Compacted partitions that the cleaner has passed over for longer than a bound: it cannot clean them."""
         positions = {place: offset for folder in self.data for place, offset in cleaned_up_to(folder).items()}
         for name, topic in known.items():
             bound = next((each.seconds for each in self.bounds if each.store == topic.name), None)
             if "compact" not in topic.cleanup or bound is None:
                 continue
-            for partition in sorted({segment.partition for segment in by_topic.get(name, ())}):
-                waiting = [s for s in by_topic[name] if s.partition == partition and not s.state]
+            files = by_topic[name].segments if name in by_topic else []
+            for partition in sorted({segment.partition for segment in files}):
+                waiting = [segment for segment in files if segment.partition == partition and not segment.state]
                 since = _dirty_since(waiting, positions.get((name, partition), 0))
                 if since is not None and (waited := now - since) > timedelta(seconds=bound):
                     text = (
@@ -158,11 +154,8 @@ def _of_ids(kids: Iterable[str]) -> Search:
 
 def _searched(segment: Segment, search: Search) -> Iterator[tuple[Batch, bool]]:
     """Every batch, and whether it has to be read: an id stands in its bytes, or they are compressed."""
-    try:
-        with opened(segment) as file:
-            hits = sorted(hit.begins for hit in search.stream(file))
-    except FileNotFoundError:
-        return
+    segment.file.seek(0)
+    hits = sorted(hit.begins for hit in search.stream(segment.file))
     for batch in batches(segment):
         at = bisect_left(hits, batch.at)
         yield batch, batch.compressed or (at < len(hits) and hits[at] < batch.at + batch.size)
@@ -177,8 +170,8 @@ def _ids(topic: Topic | None, record: StoredRecord | Unread) -> set[str]:
 def _dirty_since(files: Sequence[Segment], cleaned: int) -> datetime | None:
     """Since when the oldest segment that is closed and was not cleaned waits; None where there is none."""
     for segment, following in pairwise(files):
-        if following.base > cleaned and (written := first_written(segment)) is not None:
-            return datetime.fromtimestamp(written / 1000, UTC)
+        if following.base > cleaned and segment.written is not None:
+            return datetime.fromtimestamp(segment.written / 1000, UTC)
     return None
 
 

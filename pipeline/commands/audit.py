@@ -57,7 +57,7 @@ def erasure(
     from connectors.kafka_segments import segments  # it loads Kafka's client, and --help needs none
 
     for folder in kafka_data or ():
-        if not segments(folder):
+        if next(segments(folder), None) is None:
             raise Refused(f"--kafka-data {folder} holds no partitions: give the folder that is log.dirs of the broker")
     return asyncio.run(_audited(invocation(context), json, wait, _given(canary), kafka_data or []))
 

@@ -23,7 +23,6 @@ from connectors.kafka_segments import (
     Unread,
     broker_of,
     cleaned_up_to,
-    first_written,
     records,
     segments,
 )
@@ -40,6 +39,12 @@ def batch(value: bytes, compression: int = 0) -> bytes:
     builder = DefaultRecordBatchBuilder(2, compression, 0, -1, -1, -1, 1 << 20)
     builder.append(0, 1_700_000_000_000, b"key", value, [("h", None)])
     return bytes(builder.build())
+
+
+def only(data: Path) -> list[StoredRecord | Unread]:
+    """What the one segment holds that is there."""
+    (found,) = [list(records(segment)) for segment in segments(data)]
+    return found
 
 
 def values(segment: Segment) -> list[bytes | None]:
@@ -60,23 +65,24 @@ def values(segment: Segment) -> list[bytes | None]:
 def test_every_name_that_kafka_gives_a_segment(tmp_path: Path, place: str, file: str, topic: str, state: str) -> None:
     folder(tmp_path, place, batch(b"v"), file)
     folder(tmp_path, place, b"", "00000000000000000007.index")
-    (found,) = segments(tmp_path)
-    assert (found.topic, found.base, found.state) == (topic, 7, state)
-    assert values(found) == [b"v"]
-    assert first_written(found) == 1_700_000_000_000
+    found = segments(tmp_path)
+    one = next(found)
+    assert (one.topic, one.base, one.state) == (topic, 7, state)
+    assert (values(one), one.written) == ([b"v"], 1_700_000_000_000)
+    assert next(found, None) is None
 
 
 @pytest.mark.parametrize("compression", [0, 1], ids=["plain", "gzip"])
 def test_the_compression_that_python_has_is_undone(tmp_path: Path, compression: int) -> None:
     folder(tmp_path, "t-0", batch(b"one" * 50, compression) * 2)
-    assert values(segments(tmp_path)[0]) == [b"one" * 50] * 2
+    assert [values(each) for each in segments(tmp_path)] == [[b"one" * 50] * 2]
 
 
 def test_what_cannot_be_read_is_handed_on_as_bytes(tmp_path: Path) -> None:
     whole, torn, zstd = batch(b"whole"), batch(b"torn")[:-3], bytearray(batch(b"zstd"))
     struct.pack_into(">h", zstd, 21, 4)  # attributes: zstd, for which there is no decoder here
     folder(tmp_path, "t-0", whole + bytes(zstd) + whole + torn + b"re")
-    found = list(records(segments(tmp_path)[0]))
+    found = only(tmp_path)
     assert [type(each) for each in found] == [StoredRecord, Unread, StoredRecord, Unread]
     assert found[1] == Unread(len(whole), bytes(zstd))
     assert found[3] == Unread(2 * len(whole) + len(zstd), torn + b"re")
@@ -85,75 +91,107 @@ def test_what_cannot_be_read_is_handed_on_as_bytes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tail", [b"\0" * 99 + b"x", b"\xff" * 100, b"\x00" * 8 + b"\x7f\xff\xff\xff" + b"x" * 50])
 def test_a_tail_of_anything_ends_the_reading(tmp_path: Path, tail: bytes) -> None:
     folder(tmp_path, "t-0", batch(b"v") + tail)
-    *whole, last = records(segments(tmp_path)[0])
+    *whole, last = only(tmp_path)
     assert len(whole) == 1
     assert last == Unread(len(batch(b"v")), tail)
 
 
 def test_room_taken_in_advance_is_nothing(tmp_path: Path) -> None:
     folder(tmp_path, "t-0", batch(b"v") + bytes(100))
-    assert [type(each) for each in records(segments(tmp_path)[0])] == [StoredRecord]
+    assert [type(each) for each in only(tmp_path)] == [StoredRecord]
 
 
 def test_batches_larger_than_a_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("connectors.kafka_segments.PIECE", 100)
     folder(tmp_path, "t-0", batch(b"a" * 1000) + batch(b"b") + batch(b"c" * 500))
-    assert [len(value or b"") for value in values(segments(tmp_path)[0])] == [1000, 1, 500]
+    assert [len(value or b"") for each in segments(tmp_path) for value in values(each)] == [1000, 1, 500]
 
 
-def test_a_segment_that_vanishes_is_gone(tmp_path: Path) -> None:
-    path = folder(tmp_path, "t-0", batch(b"v"))
-    (found,) = segments(tmp_path)
-    path.unlink()
-    assert list(records(found)) == []
-    assert first_written(found) is None
+def test_an_empty_segment_was_never_written(tmp_path: Path) -> None:
+    folder(tmp_path, "t-0", b"")
+    assert [(each.written, values(each)) for each in segments(tmp_path)] == [(None, [])]
 
 
-def test_a_segment_that_is_renamed_is_read_all_the_same(tmp_path: Path) -> None:
+def test_what_vanishes_or_is_replaced_meanwhile_is_read_as_it_was(tmp_path: Path) -> None:
+    """The cleaner puts what it wrote in the place of what it read, and unlinks that a moment later."""
+    first, second = (folder(tmp_path, "t-0", batch(name), f"{base:020}.log") for base, name in ((0, b"old"), (5, b"x")))
+    found = segments(tmp_path)
+    one = next(found)
+    first.rename(first.with_name(first.name + ".deleted"))
+    folder(tmp_path, "t-0", batch(b"new"))
+    second.unlink()
+    assert [values(one), *(values(each) for each in found)] == [[b"old"], [b"x"]]
+
+
+def before(monkeypatch: pytest.MonkeyPatch, call: str, happens: Callable[[Path], None]) -> None:
+    """Have something happen before each call of this function of `os`, which is given where it will look."""
+    done = getattr(os, call)
+
+    def called(place: Any, *given: Any, **named: Any) -> Any:
+        happens(Path(f"/proc/self/fd/{place}").resolve() if isinstance(place, int) else Path(place))
+        return done(place, *given, **named)
+
+    monkeypatch.setattr(os, call, called)
+
+
+def test_a_swap_while_files_are_opened_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder(tmp_path, "t-0", batch(b"old"))
-    cleaned = folder(tmp_path, "t-0", batch(b"new"), path.name + ".cleaned")
-    listed = segments(tmp_path)
-    path.rename(path.with_name(path.name + ".deleted"))
-    cleaned.rename(path)
-    assert [values(each) for each in listed] == [[b"old"], [b"new"]]
-    assert [first_written(each) for each in listed] == [1_700_000_000_000] * 2
+    other = folder(tmp_path, "t-0", batch(b"other"), "00000000000000000005.log")
+    swapped: list[Path] = []
+
+    def swap(place: Path) -> None:
+        # Two became one, as the cleaner merges small segments, and the old ones are unlinked already.
+        if place.name == other.name and not swapped:
+            swapped.append(place)
+            other.unlink()
+            path.unlink()
+            folder(tmp_path, "t-0", batch(b"old") + batch(b"other"))
+
+    before(monkeypatch, "open", swap)
+    assert [values(each) for each in segments(tmp_path)] == [[b"old", b"other"]]
+    assert swapped
 
 
-def before_listing(monkeypatch: pytest.MonkeyPatch, happens: Callable[[Path], None]) -> None:
-    """Have something happen to each folder just before it is listed."""
-    listing = os.scandir
+def test_the_folder_of_a_topic_that_is_being_deleted_is_read_by_its_new_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, gone = folder(tmp_path, "t-0", batch(b"v")), tmp_path / f"t-0.{'0a' * 16}-delete"
 
-    def scandir(folder: Path) -> object:
-        happens(Path(folder))
-        return listing(folder)
+    def rename(place: Path) -> None:
+        if place == path.parent and not gone.exists():
+            path.parent.rename(gone)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    before(monkeypatch, "open", rename)
+    assert [(each.topic, values(each)) for each in segments(tmp_path)] == [("t", [b"v"])]
 
 
 def test_a_folder_that_vanishes_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     goes, stays = (folder(tmp_path, name, batch(b"v")) for name in ("goes-0", "stays-0"))
 
-    def remove(each: Path) -> None:
-        if each == goes.parent:
+    def remove(place: Path) -> None:
+        if place == goes.parent:
             goes.unlink()
-            each.rmdir()
+            place.rmdir()
 
-    before_listing(monkeypatch, remove)
+    before(monkeypatch, "open", remove)
     assert [found.path for found in segments(tmp_path)] == [stays]
 
 
-def test_a_folder_that_may_not_be_listed_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("call", ["open", "scandir"])
+def test_a_folder_that_may_not_be_listed_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     (tmp_path / "lost+found").mkdir()
 
-    def refuse(each: Path) -> None:
-        if each != tmp_path:
-            raise PermissionError(errno.EACCES, "Permission denied", str(each))
+    def refuse(place: Path) -> None:
+        if place != tmp_path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
 
-    before_listing(monkeypatch, refuse)
-    assert segments(tmp_path) == []
+    before(monkeypatch, call, refuse)
+    assert list(segments(tmp_path)) == []
     folder(tmp_path, "t-0", batch(b"v"))
     with pytest.raises(ServiceRefused, match=r"/t-0 cannot be listed: Permission denied; run this as its owner$"):
-        segments(tmp_path)
+        list(segments(tmp_path))
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,14 +29,14 @@ def test_a_folder_that_may_not_be_listed(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "kafka" / "t-0").mkdir(parents=True)
-    listing = os.scandir
+    opening = os.open
 
-    def scandir(folder: Path) -> object:
-        if Path(folder) == tmp_path / "kafka" / "t-0":
-            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
-        return listing(folder)
+    def refused(path: Any, *given: Any, **named: Any) -> int:
+        if path == tmp_path / "kafka" / "t-0":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opening(path, *given, **named)
 
-    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "open", refused)
     line = told(capsys, tmp_path, "--kafka-data", str(tmp_path / "kafka"))
     assert "t-0 cannot be listed: Permission denied; run this as its owner" in line
 
