@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError  # type: ignore
 from connectors.keystore import KeyDestroyed
 from pipeline.capture.backlog import Room
 from pipeline.capture.camera_streams import CameraStreams
-from pipeline.capture.sessions import ERASED, OVERSIZED, UNAVAILABLE, Account
+from pipeline.capture.sessions import DESTROYED, OVERSIZED, UNAVAILABLE, Account
 from pipeline.changes import Put
 from pipeline.codec import Keys, Wire, encode, seal
 from pipeline.identifiers import frame_place
@@ -23,6 +23,7 @@ from pipeline.topology import FRAMES
 
 OUTAGE_SECONDS = 10.0  # of live pictures are kept while Kafka is away
 LEAST_WAITING = 8  # frames
+PATIENCE_SECONDS = 0.5
 ON_THE_WAY = 8  # frames handed to the producer and not acknowledged
 # A record also carries its key, headers and batch header, and the brokers' limit is that of the batch.
 ENVELOPE_BYTES = 1 << 10
@@ -120,20 +121,19 @@ class Publisher:
         try:
             wire = await asyncio.to_thread(self._sealed, shot, previous)
         except KeyDestroyed:
-            # With the whole account: frames go on with the next key, and no name gets a second one.
-            self._give_up(shot, ERASED)
+            # By `erase account`, with all others: no name gets a second key, so it is the next half minute's turn.
+            self._underway.discard(shot.number)
+            self._again(shot, DESTROYED)
+            await asyncio.sleep(PATIENCE_SECONDS if self._room.waits else 0)
             return
         if wire is None:
-            self._give_up(shot, OVERSIZED)
+            self._account.lose(shot.number, OVERSIZED)
+            self._underway.discard(shot.number)
+            self._changed.set()
             return
         self._account.published = max(self._account.published, shot.number)
         sent = await self._streams.send(FRAMES, wire)
         sent.add_done_callback(lambda result: self._settle(shot, result.exception()))
-
-    def _give_up(self, shot: Numbered, reason: str) -> None:
-        self._account.lose(shot.number, reason)
-        self._underway.discard(shot.number)
-        self._changed.set()
 
     def _sealed(self, shot: Numbered, previous: int) -> Wire | None:
         """The record of a frame; None where no broker would take it."""
@@ -167,14 +167,16 @@ class Publisher:
                 f"run faceline topics apply, and let the brokers take as much"
             )
         elif isinstance(error, KafkaError) and error.retriable:
-            self._again(shot)
+            # The producer gave up on a partition that has no leader.
+            self._again(shot, UNAVAILABLE)
         else:
             self._fault = error
         self._changed.set()
 
-    def _again(self, shot: Numbered) -> None:
-        """The producer gave up on a partition that has no leader."""
+    def _again(self, shot: Numbered, reason: str) -> None:
+        """Where nothing may be lost, it is sent once more."""
         if self._room.waits:
             heapq.heappush(self._waiting, shot)
         else:
-            self._account.lose(shot.number, UNAVAILABLE)
+            self._account.lose(shot.number, reason)
+        self._changed.set()

@@ -9,7 +9,7 @@ from pipeline.records import Gap, Ledger
 # Reasons of gaps, for people and for the metrics.
 OVERSIZED = "oversized"
 UNAVAILABLE = "broker unavailable"
-ERASED = "key destroyed"
+DESTROYED = "key destroyed"
 KILLED = "capture killed"
 STOPPED = "capture stopped"
 EXPIRED = "retention"

@@ -20,7 +20,7 @@ from pipeline.capture.backlog import Room
 from pipeline.capture.backpressure import Policy, Pressure
 from pipeline.capture.camera_streams import CameraStreams
 from pipeline.capture.publishing import LEAST_WAITING, ON_THE_WAY, FrameRefused, Numbered, Publisher
-from pipeline.capture.sessions import ERASED, OVERSIZED, UNAVAILABLE, Account
+from pipeline.capture.sessions import DESTROYED, OVERSIZED, UNAVAILABLE, Account
 from pipeline.changes import Put
 from pipeline.codec import Received, unseal
 from pipeline.identifiers import frame_place
@@ -145,7 +145,25 @@ async def test_what_is_seen_after_its_key_was_destroyed_is_a_gap_until_the_next_
     await desk.publisher.drained()
     running.cancel()
     assert [frame.id.sequence for frame in await published(cluster)] == [1]
-    assert desk.account.lost == {ERASED: ((0, 0),)}
+    assert desk.account.lost == {DESTROYED: ((0, 0),)}
+
+
+async def test_where_nothing_may_be_lost_a_destroyed_key_is_waited_out(
+    cluster: Cluster, streams: CameraStreams, keys: KeyStore
+) -> None:
+    now = [datetime.now(UTC)]
+    desk = Desk(streams, keys, "all", clock=lambda: now[0])
+    running = asyncio.create_task(desk.publisher.run())
+    this = frame_key("door", now[0])
+    keys.destroy([keys.named(this.name, this.expires)])
+    await desk.offer(0)
+    await asyncio.sleep(0.1)
+    now[0] += timedelta(seconds=30)
+    await desk.offer(1)
+    await desk.publisher.drained()
+    running.cancel()
+    assert [(frame.id.sequence, frame.previous) for frame in await published(cluster)] == [(0, -1), (1, 0)]
+    assert desk.account.lost == {}
 
 
 async def test_a_cluster_with_a_lower_limit_than_the_map_is_told_of(
