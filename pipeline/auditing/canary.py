@@ -6,7 +6,7 @@ be said to be gone afterwards: then the audit is blind there.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,11 +84,11 @@ def found(canary: Canary, folders: Folders, stores: Sequence[str]) -> set[str]:
     in_kafka = set(stores) & {topic.name for topic in IN_KAFKA}
     if in_kafka and folders.kafka is not None:
         there |= in_kafka & folders.kafka.where([canary.kid]).keys()
-    if MILVUS in stores and folders.milvus is not None and canary.stored is not None:
-        # By the vector alone: to find the id of its key beside it would prove nothing about seeing vectors.
-        there |= {MILVUS for _ in _finds(folders.milvus, _needles("stored", canary.stored))}
-    if KEY_STORE in stores and folders.keys is not None:
-        there |= {KEY_STORE for _ in _finds(folders.keys, [Needle("wrapped key", canary.wrapped)])}
+    # By the vector alone: to find the id of its key beside it would prove nothing about seeing vectors.
+    if MILVUS in stores and canary.stored is not None and _holds(folders.milvus, _needles("stored", canary.stored)):
+        there.add(MILVUS)
+    if KEY_STORE in stores and _holds(folders.keys, [Needle("wrapped key", canary.wrapped)]):
+        there.add(KEY_STORE)
     return there
 
 
@@ -119,7 +119,5 @@ def _needles(kind: str, vector: Vector) -> list[Needle]:
     return [Needle(f"{kind} {name}".strip(), text) for name, text in forms(vector).items()]
 
 
-def _finds(root: Path, needles: Sequence[Needle]) -> Iterator[tuple[Path, str]]:
-    for each in looked(root, Search(needles)):
-        for find in each.finds:
-            yield find.path, find.name
+def _holds(root: Path | None, needles: Sequence[Needle]) -> bool:
+    return root is not None and any(each.finds for each in looked(root, Search(needles)))
