@@ -40,6 +40,8 @@ BUG = 70
 GRACE_S = 4.0
 PLAIN_INSTANCE = "0"
 API_THREADS = 64
+# Besides one for every partition that waits for a gallery: keys, files, the addresses of hosts.
+STAGE_THREADS = 8
 
 
 async def run_stage(settings: Settings, home: Home, name: str, instance: str) -> int:
@@ -48,6 +50,8 @@ async def run_stage(settings: Settings, home: Home, name: str, instance: str) ->
     with _alone(home, process):
         attempts = Attempts(home.state / f"{process}.attempts")
         stop = _asked_to_end()
+        threads = STAGE_THREADS + settings.deployment().scale.partitions(STAGES[name].input)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads))
         metrics = Metrics(process)
         meter = Meter(metrics, name, STAGES[name].input.name)
         await _announced(settings, home, process, metrics, meter.trouble)

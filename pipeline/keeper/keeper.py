@@ -62,7 +62,7 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         self._upkeep = upkeep
         self._owned: dict[int, Owned] = {}
         self._failure: Exception | None = None
-        # A rebalance waits for the transaction in hand, and no transaction begins during a rebalance.
+        # A rebalance waits for what is in hand, a search included, and nothing is begun during a rebalance.
         self._at_work = asyncio.Lock()
         self._topic = desk.stage.node.input
         self._name = desk.deployment.name(self._topic)
@@ -101,9 +101,15 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         try:
             while not (await asyncio.wait([taking], timeout=POLL_MS / 1000))[0]:
                 await self._tick_those_due()
-            await taking
+        except Exception as error:
+            if taking.done() and (cause := taking.exception()) is not None:
+                raise cause from error
+            # What is being prepared is not to blame for what goes wrong beside it.
+            self._desk.attempts.acquit()
+            raise
         finally:
             taking.cancel()
+        await taking
         await self._tick_those_due(batches)
 
     async def _tick_those_due(self, others: Collection[int] = ()) -> None:
@@ -121,7 +127,7 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
         owned = self._owned[partition]
         inputs = [receive(self._topic, record) for record in records if record.offset >= owned.next_offset]
         async for step in self._meter.timed(self._desk.work(partition, inputs), len(inputs)):
-            async with owned.deciding:
+            async with owned.deciding():
                 portion = step(owned.state)
                 await self._commit(partition, owned, portion.outbox, portion.next_offset)
                 owned.state = portion.state
@@ -131,16 +137,11 @@ class Keeper(ConsumerRebalanceListener):  # type: ignore[misc]
             self._meter.lags(partition, end - owned.next_offset)
 
     async def _tick(self, partition: int, owned: Owned) -> None:
-        try:
-            async with owned.deciding:
-                now = self._desk.clock()
-                owned.state, outputs, owned.due = self._desk.stage.tick(owned.state, now)
-                for portion in transactions(outputs):
-                    await self._commit(partition, owned, outbox(self._desk.deployment, partition, portion, now), None)
-        except Exception:
-            # What is being prepared beside it is not to blame.
-            self._desk.attempts.acquit()
-            raise
+        async with owned.deciding():
+            now = self._desk.clock()
+            owned.state, outputs, owned.due = self._desk.stage.tick(owned.state, now)
+            for portion in transactions(outputs):
+                await self._commit(partition, owned, outbox(self._desk.deployment, partition, portion, now), None)
 
     async def _commit(self, partition: int, owned: Owned, box: Outbox, next_offset: int | None) -> None:
         """Destroy the keys, then make the records and the offset visible at once; then do the upkeep."""

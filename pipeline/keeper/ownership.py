@@ -1,7 +1,8 @@
 """A partition as its owner works on it: the producer that fences every earlier owner, and the state behind it."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -21,36 +22,40 @@ MOST_RECORDS = 500
 
 @dataclass(slots=True)
 class Owned:
-    """A partition that is ours: nobody else can publish for it any more.
-
-    `deciding` is held from a decision until it is published: a watermark in between would not speak for it.
-    """
+    """A partition that is ours: nobody else can publish for it any more."""
 
     producer: AIOKafkaProducer
     state: Any
     next_offset: int = 0
     due: datetime | None = None
-    deciding: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _failure: Exception | None = None
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock, init=False, repr=False)
+    _failure: BaseException | None = field(default=None, init=False, repr=False)
+
+    @asynccontextmanager
+    async def deciding(self) -> AsyncIterator[None]:
+        """From a decision until it is published, alone: a watermark in between would not speak for it.
+
+        What goes wrong here leaves a state of which nobody knows how far it has changed: all who come later get to
+        hear it again, and decide nothing.
+        """
+        async with self._alone:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                yield
+            except BaseException as error:
+                self._failure = error
+                raise
 
     async def publish(self, box: Outbox, read: Mapping[Any, Any] | None = None, group: str | None = None) -> None:
-        """Make records visible at once, together with how far `group` has `read`.
-
-        Raises what went wrong, from then on always: aiokafka would the next time speak of its own states.
-        """
-        if self._failure is not None:
-            raise self._failure
+        """Make records visible at once, together with how far `group` has `read`; to be called while `deciding`."""
         if not box.records and not read:
             return
-        try:
-            async with self.producer.transaction():
-                sent = [await self.producer.send(**each.arguments()) for each in box.records]
-                if read:
-                    await self.producer.send_offsets_to_transaction(read, group)
-                await asyncio.gather(*sent)
-        except Exception as error:
-            self._failure = error
-            raise
+        async with self.producer.transaction():
+            sent = [await self.producer.send(**each.arguments()) for each in box.records]
+            if read:
+                await self.producer.send_offsets_to_transaction(read, group)
+            await asyncio.gather(*sent)
 
 
 async def become_owner(

@@ -72,15 +72,17 @@ class Upkeeper:
             taken = self._taken[partition] = await become_owner(
                 self.access, self.replay, self.withdrawal, partition, self.tables
             )
-        now = self.clock()
-        taken.state, outputs, _ = self.withdrawal.tick(taken.state, now)
         try:
-            for portion in transactions(outputs):
-                await taken.publish(outbox(self._deployment, partition, portion, now))
+            async with taken.deciding():
+                now = self.clock()
+                taken.state, outputs, _ = self.withdrawal.tick(taken.state, now)
+                for portion in transactions(outputs):
+                    await taken.publish(outbox(self._deployment, partition, portion, now))
         except ProducerFenced:
             log.info("partition %d of faces has an owner again", partition)
             self._fenced_at[partition] = self.timer()
-            await self._taken.pop(partition).producer.stop()
+            if self._taken.pop(partition, None) is not None:
+                await taken.producer.stop()
 
     async def _nudge(self, topic: Topic) -> None:
         nudge = [Emit(topic, Tombstone(NUDGE_KEY))]

@@ -1,10 +1,12 @@
 """What a stage is to its shell, and what it may ask the shell to do.
 
 A stage has one state per input partition. `replay` rebuilds it from what the stage itself wrote; `prepare` may
-block on the outside (a gallery, a model, keys) and runs off the event loop, without the state; time goes on beside it,
-so a `tick`, and news of what the stage follows, can come between it and its `step`. These two are pure: no I/O, no
-clock, no chance. Everything that must happen is in their outputs. A state is handed over: whoever gave it does not use
-it again.
+block on the outside (a gallery, a model, keys) and runs off the event loop, without the state; `step` and `tick` are
+pure: no I/O, no clock, no chance. Everything that must happen is in their outputs. A state is handed over: whoever
+gave it does not use it again.
+
+Time goes on beside a `prepare`: a `tick` can come between it and its `step`, and what the stage follows changes under
+its hands. It may look things up there, and not go through them.
 """
 
 from collections.abc import Sequence

@@ -47,7 +47,7 @@ class Follower:
         self._consumer = consumer
         self._ends = consumer if ends is None else ends
         self._running = False
-        self._looked_at = time.time()
+        self._fresh_at = time.time()
         self._topics = {deployment.name(topic): topic for topic in topics}
         self._on_change = on_change
         self._reading = asyncio.Lock()
@@ -78,10 +78,10 @@ class Follower:
         """A machine can sleep for days, and a broker be away for as long: both end in a view that nothing corrects."""
         now = time.time()
         answered = [self._consumer.last_poll_timestamp(partition) for partition in self._consumer.assignment()]
-        heard_at = min([self._looked_at, *(each / 1000 for each in answered if each is not None)])
+        heard_at = min([self._fresh_at, *(each / 1000 for each in answered if each is not None)])
         silent = now - heard_at
         # A stale view stays stale, however much it hears from now on.
-        self._looked_at = heard_at if silent > STALE_SECONDS else now
+        self._fresh_at = heard_at if silent > STALE_SECONDS else now
         if silent > STALE_SECONDS:
             raise StaleViewError(f"the view of {', '.join(self._topics)} has heard nothing for {silent:.0f} s")
 

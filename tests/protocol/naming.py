@@ -7,7 +7,7 @@ What stands here for what really runs:
 | the search proposes | `Identify.prepare`: the gallery may return anybody, so nothing is assumed of Milvus |
 | the live set admits, or drops | `Identify.decide`, by `LiveSet.may_name` |
 | a request is sent, the broker appends it | `Keeper._commit`: the transaction is sent, and ends |
-| a worker reads the enrolment, the tombstone | `Follower.poll` in `Keeper._turn` |
+| a worker reads the enrolment, the tombstone | `Follower.poll` in `Keeper._tick_those_due` |
 | a new owner comes | `Keeper._own`: `producer.start()` is InitProducerId, the replay comes after it |
 | kill -9 | the process is gone; what it sent is still in the network |
 | the tombstone is acknowledged by the broker | the end of control's transaction (`stages/control`, `persons.forget`) |

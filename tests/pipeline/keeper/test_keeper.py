@@ -1,5 +1,6 @@
 """The keeper's own promises: one owner per partition, and nothing done without the whole of its state."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from unittest.mock import AsyncMock, Mock
@@ -9,6 +10,7 @@ import pytest
 from connectors import kafka
 from pipeline.keeper import Keeper
 from pipeline.topology import IDENTIFICATIONS, IDENTIFY
+from pipeline.views.follower import StaleViewError
 from tests.pipeline.conftest import Cluster
 from tests.pipeline.echo_process import Stand, ended, numbered, stand
 
@@ -74,3 +76,43 @@ async def test_an_owner_reads_every_end_after_its_fence(cluster: Cluster, monkey
     monkeypatch.setattr(kafka, "producer", lambda *_, **__: Mock(start=noted("fence")))
     await keeper._own(0)
     assert order == ["fence", "tables", "state", "offset"]
+
+
+@pytest.fixture
+def busy(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Keeper:
+    """A keeper that prepares for ever what it took from partition 0, beside tables whose next poll fails."""
+    desk = Mock(deployment=cluster.deployment)
+    desk.stage.node = IDENTIFY
+    tables = Mock(poll=AsyncMock(side_effect=StaleViewError("stale")))
+    keeper = Keeper(desk, cluster.access, Mock(), Mock(), instance="0", tables=tables)
+
+    async def take(_self: Keeper, _partition: int, _records: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Keeper, "_take", take)
+    return keeper
+
+
+async def test_what_is_being_prepared_is_not_to_blame_for_what_fails_beside_it(busy: Keeper) -> None:
+    with pytest.raises(StaleViewError):
+        await busy._take_all({0: []})
+    busy._desk.attempts.acquit.assert_called_once()  # type: ignore[attr-defined]
+
+
+async def test_what_failed_first_is_what_is_told(busy: Keeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = asyncio.Event()
+
+    async def take(_self: Keeper, _partition: int, _records: object) -> None:
+        await failing.wait()
+        raise ValueError("the record's own fault")
+
+    async def tick(_self: Keeper, _others: object = ()) -> None:
+        failing.set()
+        await asyncio.sleep(0.01)
+        raise StaleViewError("what follows from it")
+
+    monkeypatch.setattr(Keeper, "_take", take)
+    monkeypatch.setattr(Keeper, "_tick_those_due", tick)
+    with pytest.raises(ValueError, match="own fault"):
+        await busy._take_all({0: []})
+    busy._desk.attempts.acquit.assert_not_called()  # type: ignore[attr-defined]

@@ -1,7 +1,12 @@
-"""Which outputs share a transaction: as many as fit, but a watermark never with what it speaks for."""
+"""Which outputs share a transaction: as many as fit, but a watermark never with what it speaks for; and who decides."""
+
+import asyncio
+from unittest.mock import Mock
+
+import pytest
 
 from pipeline.changes import Put, Tombstone
-from pipeline.keeper.ownership import MOST_RECORDS, transactions
+from pipeline.keeper.ownership import MOST_RECORDS, Owned, transactions
 from pipeline.records import Watermark
 from pipeline.stages.contract import DestroyKeys, Emit, Output
 from pipeline.topology import GATE, IDENTIFICATIONS
@@ -30,3 +35,21 @@ def test_many_outputs_take_several_transactions_and_none_takes_none() -> None:
     assert sizes(tombstones(MOST_RECORDS)) == [MOST_RECORDS]
     assert sizes([DestroyKeys(("k",)), *tombstones(1)]) == [2]
     assert sizes([]) == []
+
+
+async def test_nobody_decides_on_a_state_that_somebody_left_half_changed() -> None:
+    owned, decided = Owned(Mock(), state=[]), []
+
+    async def decide(fails: bool) -> None:
+        async with owned.deciding():
+            owned.state.append("half")
+            await asyncio.sleep(0)
+            if fails:
+                raise ValueError("a bug")
+            decided.append("whole")
+
+    answers = await asyncio.gather(*map(decide, (False, True, False)), return_exceptions=True)
+    with pytest.raises(ValueError, match="a bug"):
+        await decide(False)
+    assert [str(each) for each in answers] == ["None", "a bug", "a bug"]
+    assert (owned.state, decided) == (["half"] * 2, ["whole"])

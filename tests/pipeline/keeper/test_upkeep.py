@@ -20,9 +20,9 @@ from pipeline.codec import Received
 from pipeline.contract import asyncapi
 from pipeline.keeper.upkeep import NUDGE_KEY, Upkeeper
 from pipeline.receipts import verify_chain
-from pipeline.records import AuditEntry, Identification
+from pipeline.records import AuditEntry, Identification, Watermark
 from pipeline.shell.replay import Replay
-from pipeline.stages.contract import Nudge, Purge, TakeOver
+from pipeline.stages.contract import Emit, Nudge, Purge, TakeOver
 from pipeline.stages.erase import Erase
 from pipeline.stages.withdrawal import Withdrawal
 from pipeline.topology import AUDIT, COMMANDS, CONTROL, GATE, IDENTIFICATIONS, PERSONS
@@ -196,6 +196,15 @@ async def test_who_came_back_is_left_alone_for_a_while(cluster: Cluster) -> None
                 await owner.send(cluster.deployment.name(GATE), b"", b"x", partition=1)
         await owner.stop()
     await listener.stop()
+
+
+async def test_two_who_take_a_partition_over_take_turns(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each partition of the eraser asks for it by itself."""
+    watermark = Emit(GATE, Put("identify", Watermark(positions={}, by="erase", at=datetime.now(UTC))))
+    monkeypatch.setattr(Withdrawal, "tick", lambda _self, state, _now: (state, [watermark], None))
+    async with _upkeeper(cluster, time.monotonic) as upkeeper:
+        await upkeeper.do(TakeOver(1), 0)
+        await asyncio.gather(*(upkeeper.do(TakeOver(1), partition) for partition in range(3)))
 
 
 async def test_a_nudge_reaches_every_partition_and_says_nothing(cluster: Cluster) -> None:

@@ -102,9 +102,9 @@ def a_watermark_goes_while_names_are_in_flight(patch: pytest.MonkeyPatch) -> Non
     async def commit_after_a_tick(self: Any, partition: int, owned: Any, box: Outbox, offset: int | None) -> None:
         if offset is not None and isinstance(self._desk.stage, Identify):
             await self._tables.poll()
-            owned.deciding.release()
+            owned._alone.release()
             await self._tick(partition, owned)
-            await owned.deciding.acquire()
+            await owned._alone.acquire()
         await commit(self, partition, owned, box, offset)
 
     patch.setattr(Keeper, "_commit", commit_after_a_tick)
