@@ -90,7 +90,7 @@ def segments(data: Path) -> Iterator[Segment]:
     """Every segment file in a broker's data folder, partition by partition, each as it is at one moment.
 
     A file is open until the iteration leaves its partition: what is renamed or unlinked meanwhile is read all the same.
-    ServiceRefused where a folder cannot be listed.
+    ServiceRefused where a folder cannot be listed, or a file not be read.
     """
     done: set[tuple[str, int, int]] = set()
     listed: list[str] = []
@@ -110,7 +110,7 @@ def _partition(folder: Path, topic: str, number: int, done: set[tuple[str, int, 
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
-            raise _unlisted(folder, error) from None
+            raise _refused(folder, "listed", error) from None
         stack.callback(os.close, here)
         this = topic, number, os.fstat(here).st_ino
         if this in done:
@@ -128,10 +128,19 @@ def _opened(folder: Path, here: int, stack: ExitStack) -> dict[str, BinaryIO]:
             files: dict[str, BinaryIO] = {}
             for name in filter(SEGMENT.fullmatch, _names(folder, here)):
                 with suppress(FileNotFoundError):
-                    files[name] = attempt.enter_context(os.fdopen(os.open(name, os.O_RDONLY, dir_fd=here), "rb"))
+                    files[name] = attempt.enter_context(_open(folder, here, name))
             if {name: os.fstat(file.fileno()).st_ino for name, file in files.items()} == _inodes(folder, here):
                 stack.push(attempt.pop_all())
                 return files
+
+
+def _open(folder: Path, here: int, name: str) -> BinaryIO:
+    try:
+        return os.fdopen(os.open(name, os.O_RDONLY, dir_fd=here), "rb")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise _refused(folder / name, "read", error) from None
 
 
 def _inodes(folder: Path, here: int) -> dict[str, int]:
@@ -150,11 +159,11 @@ def _names(folder: Path, here: Path | int) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise _unlisted(folder, error) from None
+        raise _refused(folder, "listed", error) from None
 
 
-def _unlisted(folder: Path, error: OSError) -> ServiceRefused:
-    return ServiceRefused(f"{folder} cannot be listed: {error.strerror}; run this as its owner")
+def _refused(path: Path, done: str, error: OSError) -> ServiceRefused:
+    return ServiceRefused(f"{path} cannot be {done}: {error.strerror}; run this as its owner")
 
 
 def _first_written(file: BinaryIO) -> int | None:

@@ -194,6 +194,18 @@ def test_a_folder_that_may_not_be_listed_is_not_passed_over(
         list(segments(tmp_path))
 
 
+def test_a_file_that_may_not_be_read_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder(tmp_path, "t-0", batch(b"v"))
+
+    def refuse(place: Path) -> None:
+        if place.name == path.name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+
+    before(monkeypatch, "open", refuse)
+    with pytest.raises(ServiceRefused, match=rf"^{path} cannot be read: Permission denied; run this as its owner$"):
+        list(segments(tmp_path))
+
+
 @asynccontextmanager
 async def writing(access: KafkaAccess, name: str) -> AsyncIterator[Any]:
     """A transactional producer, and the topic for it; both are gone afterwards, lest they fail another test."""
