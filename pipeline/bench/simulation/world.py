@@ -212,7 +212,8 @@ class World:
                 place = (node.input.name, number)
                 partition = self.broker.partitions[place]
                 committed = self.broker.groups.committed(DEPLOYMENT.group(node), place) or 0
-                if next(iter(partition.read(committed, partition.end, committed=False)), None) is not None:
+                # To the end, so that an open transaction is waited for; what was aborted nobody reads.
+                if next(iter(partition.read(committed, partition.end)), None) is not None:
                     return False
         return True
 

@@ -19,6 +19,11 @@ def test_no_promise_is_broken(first: int) -> None:
         assert run_seed(seed).broken == (), f"seed {seed}: faceline bench simulate --seeds 1 --first {seed}"
 
 
+def test_what_was_aborted_is_not_waited_for() -> None:
+    """An aborted transaction at the end of a topic is never read."""
+    assert run_seed(116614).broken == ()
+
+
 SCRIPT = """
 import json, sys
 from pipeline.bench.simulation.running import run_seed
