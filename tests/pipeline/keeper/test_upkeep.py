@@ -202,9 +202,15 @@ async def test_two_who_take_a_partition_over_take_turns(cluster: Cluster, monkey
     """Each partition of the eraser asks for it by itself."""
     watermark = Emit(GATE, Put("identify", Watermark(positions={}, by="erase", at=datetime.now(UTC))))
     monkeypatch.setattr(Withdrawal, "tick", lambda _self, state, _now: (state, [watermark], None))
+    heard: list[Received] = []
+    listener = Follower(kafka.consumer(cluster.access), cluster.deployment, (GATE,), heard.append)
+    await listener.start()
     async with _upkeeper(cluster, time.monotonic) as upkeeper:
         await upkeeper.do(TakeOver(1), 0)
         await asyncio.gather(*(upkeeper.do(TakeOver(1), partition) for partition in range(3)))
+    await listener.catch_up()
+    await listener.stop()
+    assert [(each.partition, each.change) for each in heard] == [(1, watermark.change)] * 4
 
 
 async def test_a_nudge_reaches_every_partition_and_says_nothing(cluster: Cluster) -> None:
