@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 from connectors.broker_home import Home as BrokerHome
@@ -16,11 +15,11 @@ from pipeline import wiring
 from pipeline.auditing import canary, inventory, keys
 from pipeline.auditing.canary import Canary, Folders
 from pipeline.auditing.kafka_files import KafkaFiles
+from pipeline.auditing.leaving import Leaving
 from pipeline.auditing.leftovers import Leftovers
 from pipeline.auditing.report import Line, Verdict
 from pipeline.erasing.bounds import KEY_STORE, MILVUS, Bound
 from pipeline.erasing.encodings import Vector
-from pipeline.erasing.times import told
 from pipeline.galleries import Searched
 from pipeline.home import Home
 from pipeline.operations.client import Client
@@ -33,8 +32,6 @@ from pipeline.wiring.galleries.milvus import place
 from pipeline.wiring.keys import key_provider, key_rows
 
 SEEN_SECONDS = 20.0  # until an enrolled canary stands in every file
-WAITED_FOR = 3_600.0  # a bound that is longer than this is told, not waited for
-LOOK_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +62,13 @@ class Audit:
             finally:
                 began = time.monotonic()
                 await canary.deleted(client, bird)
+            leaving = Leaving(bird, folders, {bound.store: bound for bound in bounds}, began, self.settings.now, seen)
+            # At once, for to read everything that is kept takes a while, and that is not the canary's time.
+            for line in await leaving.gone():
+                yield line
             for line in await asyncio.to_thread(lambda: list(self._kept(cluster, bounds, folders, rows, bird))):
                 yield line
-            async for line in self._ended(bird, seen, folders, bounds, began):
+            async for line in leaving.lines(wait=self.wait):
                 yield line
 
     def _folders(self, bounds: Sequence[Bound]) -> Folders:
@@ -150,48 +151,6 @@ class Audit:
             "no file holds any more are not looked at"
         )
         yield Line(check="files", subject="elsewhere", verdict=Verdict.CANNOT_TELL, text=text)
-
-    async def _ended(
-        self, bird: Canary, seen: set[str], folders: Folders, bounds: Sequence[Bound], began: float
-    ) -> AsyncIterator[Line]:
-        """How the deleted canary left each store in which it was seen."""
-        promised = {bound.store: bound for bound in bounds}
-        left = sorted(seen)
-        while left:
-            looked = time.monotonic()
-            there = await asyncio.to_thread(canary.found, bird, folders, left)
-            for store in left:
-                line = self._end(promised[store], store in there, looked - began)
-                if line is not None:
-                    yield line
-                    left = [each for each in left if each != store]
-            if left:
-                await asyncio.sleep(max(LOOK_AGAIN_SECONDS, 2 * (time.monotonic() - looked)))
-
-    def _end(self, bound: Bound, there: bool, after: float) -> Line | None:
-        """The line for a store at the time `after` the deletion began; None where it is to be waited for."""
-        if not there:
-            text = f"gone {after:.1f} s after the deletion; promised: {told(bound.seconds)}"
-            verdict, due = Verdict.PASS, None
-        elif bound.seconds is None:
-            text, verdict, due = f"still there, and nothing is promised: {bound.why}", Verdict.CANNOT_TELL, None
-        elif after > bound.seconds:
-            text, verdict, due = f"still there {after:.1f} s after the deletion: {bound.why}", Verdict.FAIL, None
-        elif self.wait and bound.seconds <= WAITED_FOR:
-            return None
-        else:
-            due = self.settings.now() + timedelta(seconds=bound.seconds - after)
-            text, verdict = f"still there; look again after {due.astimezone():%Y-%m-%d %H:%M:%S}", Verdict.PENDING
-        measured = None if there else after
-        return Line(
-            check="canary",
-            subject=bound.store,
-            verdict=verdict,
-            text=text,
-            bound=bound.seconds,
-            measured=measured,
-            due=due,
-        )
 
 
 def _out_of_sight(settings: Settings, folders: Folders, visible: Sequence[str]) -> Iterator[tuple[str, str]]:
