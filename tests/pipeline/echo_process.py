@@ -101,53 +101,36 @@ class Stand:
     def group(self) -> str:
         return self.cluster.deployment.group(SILENT)
 
-    async def feed(self, names: Sequence[str], partition: int | None = None, *, pause: float = 0.0) -> None:
-        """Publish a face for each name, to all partitions in turn or to one; `pause` seconds after every ten."""
-        producer = kafka.producer(self.cluster.access)
-        await producer.start()
-        try:
-            sent = []
-            for number, name in enumerate(names):
-                wire = encode(FACES, Put(name, face(name, number)))
-                place = number % 4 if partition is None else partition
-                sent.append(await self._send(producer, place, wire.key, wire.value, list(wire.headers)))
-                if pause and number % 10 == 9:
-                    await asyncio.sleep(pause)
+    async def feed(self, names: Sequence[str], partition: int | None = None) -> None:
+        """Publish a face for each name, to all partitions in turn or to one."""
+        async with self._producer() as producer:
+            await asyncio.gather(*[await self._send_face(producer, *each, partition) for each in enumerate(names)])
+
+    async def feed_until(self, enough: asyncio.Event) -> list[str]:
+        """Publish some 500 faces a second, to all partitions in turn, until it is enough; returns their names."""
+        names, sent = list[str](), list[asyncio.Future[Any]]()
+        async with self._producer() as producer:
+            while not enough.is_set():
+                for number in range(len(names), len(names) + 10):
+                    names.append(f"face-{number:05}")
+                    sent.append(await self._send_face(producer, number, names[-1]))
+                await asyncio.sleep(0.02)
             await asyncio.gather(*sent)
-        finally:
-            await producer.stop()
+        return names
 
     async def feed_in_transactions(self, names: Sequence[str], partition: int) -> None:
         """Publish a face for each name in a transaction of its own, whose marker follows it."""
-        producer = kafka.producer(self.cluster.access, transactional_id=f"{self.group}-fed")
-        await producer.start()
-        try:
+        async with self._producer(f"{self.group}-fed") as producer:
             for number, name in enumerate(names):
-                wire = encode(FACES, Put(name, face(name, number)))
                 async with producer.transaction():
-                    await self._send(producer, partition, wire.key, wire.value, list(wire.headers))
-        finally:
-            await producer.stop()
-
-    async def feed_until(self, enough: asyncio.Event) -> list[str]:
-        """Publish some 500 faces a second, until it is enough; returns their names."""
-        names: list[str] = []
-        while not enough.is_set():
-            more = [f"face-{len(names) + number:05}" for number in range(100)]
-            await self.feed(more, pause=0.02)
-            names += more
-        return names
+                    await self._send_face(producer, number, name, partition)
 
     async def put_raw(
         self, partition: int, *records: tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
     ) -> list[int]:
         """Publish bytes as they are: key, value, headers; returns their offsets."""
-        producer = kafka.producer(self.cluster.access)
-        await producer.start()
-        try:
+        async with self._producer() as producer:
             return [(await (await self._send(producer, partition, *record))).offset for record in records]
-        finally:
-            await producer.stop()
 
     async def keep_up(self, done: Callable[[], bool], seconds: float = PATIENCE, instance: str = "0") -> list[int]:
         """Start the instance again whenever it ends, as a supervisor would, until `done`; its exit statuses."""
@@ -167,6 +150,22 @@ class Stand:
 
     def last_words(self) -> str:
         return self.log.read_text(errors="replace")[-3000:]
+
+    @asynccontextmanager
+    async def _producer(self, transactional_id: str | None = None) -> AsyncIterator[Any]:
+        producer = kafka.producer(self.cluster.access, transactional_id=transactional_id)
+        await producer.start()
+        try:
+            yield producer
+        finally:
+            await producer.stop()
+
+    async def _send_face(
+        self, producer: Any, number: int, name: str, partition: int | None = None
+    ) -> asyncio.Future[Any]:
+        wire = encode(FACES, Put(name, face(name, number)))
+        place = number % 4 if partition is None else partition
+        return await self._send(producer, place, wire.key, wire.value, list(wire.headers))
 
     async def _send(
         self,
