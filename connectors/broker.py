@@ -32,9 +32,9 @@ class EmbeddedBroker(EmbeddedServer):
     """One broker and controller in KRaft mode whose data outlive it in `home`.
 
     `jars` is a folder that `fetch_jars` filled; `port` 0 takes a free one and keeps it over restarts while it stays
-    free; `heap_mb` bounds the Java heap in MiB; `overrides` are Kafka properties that win over ours. `start` returns
-    the bootstrap address, "127.0.0.1:port", and refuses a wrong jar as well. Ends with the process that started it. One
-    event loop may use it.
+    free; `heap_mb` bounds the Java heap in MiB; `overrides` are Kafka properties that win over ours; `temp` is where
+    its temporary files are, the system's folder where none is given. `start` returns the bootstrap address,
+    "127.0.0.1:port", and refuses a wrong jar as well. Ends with the process that started it. One event loop may use it.
     """
 
     def __init__(
@@ -45,9 +45,10 @@ class EmbeddedBroker(EmbeddedServer):
         port: int = 0,
         heap_mb: int = 512,
         overrides: Mapping[str, str] | None = None,
+        temp: Path | None = None,
     ) -> None:
         self._home = Home(home)
-        super().__init__("Kafka", self._home.folder, lock=self._home.lock, log=self._home.log)
+        super().__init__("Kafka", self._home.folder, lock=self._home.lock, log=self._home.log, temp=temp)
         self._jars = jars
         self._port = port
         self._heap_mb = heap_mb
@@ -103,6 +104,8 @@ class EmbeddedBroker(EmbeddedServer):
             "-XX:-DumpReplayDataOnError",
             "-XX:-HeapDumpOnOutOfMemoryError",
             "-XX:+DisableAttachMechanism",
+            # Java does not heed TMPDIR.
+            *([] if self._temp is None else [f"-Djava.io.tmpdir={self._temp}"]),
             "-Djava.awt.headless=true",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",

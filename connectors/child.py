@@ -26,7 +26,7 @@ class Child:
     """One command under a guardian, in a session of its own: a terminal's Ctrl-C does not reach it.
 
     `ending` is the signal that asks the command to end; after `grace` seconds it is killed. Output is appended to `log`
-    (mode 0600). One event loop may use it.
+    (mode 0600). `temp` is where the command is told to put temporary files. One event loop may use it.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class Child:
         ending: signal.Signals = signal.SIGTERM,
         grace: float = 10.0,
         env: Mapping[str, str] | None = None,
+        temp: Path | None = None,
     ) -> None:
         self._guarded = [str(int(ending)), str(grace), *command]
         self._log = log
         self._grace = grace
-        self._env = None if env is None else dict(env)
+        self._env = env
+        self._temp = {} if temp is None else {"TMPDIR": str(temp)}
         self._guardian: Process | None = None
         self._end: asyncio.Task[int] | None = None
 
@@ -58,7 +60,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=file,
                 stderr=file,
-                env=self._env,
+                env={**(os.environ if self._env is None else self._env), **self._temp},
                 start_new_session=True,
             )
         finally:

@@ -92,14 +92,16 @@ def last_line(log: str) -> str:
 class EmbeddedServer(ABC):
     """One server called `name` whose data outlive it in `folder`; `lock` and `log` are files of its own.
 
-    Ends with the process that started it. One event loop may use it.
+    `temp` is the folder of its temporary files; without one, it is the system's. Ends with the process that started it.
+    One event loop may use it.
     """
 
-    def __init__(self, name: str, folder: Path, *, lock: Path, log: Path) -> None:
+    def __init__(self, name: str, folder: Path, *, lock: Path, log: Path, temp: Path | None = None) -> None:
         self._name = name
         self._folder = folder
         self._lock = lock
         self._log = log
+        self._temp = temp
         self._child: Child | None = None
         self._holding = ExitStack()
 
@@ -154,7 +156,7 @@ class EmbeddedServer(ABC):
         reason: Callable[[str], str] = last_line,
     ) -> None:
         """Start the command and wait until `serves` returns; `reason` finds in its log why it ended before."""
-        child = self._child = Child(command, log=self._log, ending=ending, grace=STOP_SECONDS, env=env)
+        child = self._child = Child(command, log=self._log, ending=ending, grace=STOP_SECONDS, env=env, temp=self._temp)
         await child.start()
         serving = asyncio.create_task(serves())
         ended = asyncio.create_task(child.wait())

@@ -16,7 +16,7 @@ from platformdirs import user_data_path
 from pipeline.settings import FILE
 
 VARIABLE: Final = "FACELINE_HOME"
-FOLDERS: Final = ("kafka", "milvus", "keys", "logs", "state")
+FOLDERS: Final = ("kafka", "milvus", "keys", "logs", "state", "temp")
 SECRET_BYTES: Final = 32
 
 
@@ -63,6 +63,7 @@ class Home:
         self.keys = self.path / "keys"
         self.logs = self.path / "logs"
         self.state = self.path / "state"
+        self.temp = self.path / "temp"
         self._secret = self.keys / "identifiers"
         self._running = self.path / "running.json"
         self._lock = self.path / "up.lock"
@@ -159,9 +160,21 @@ class Home:
     def _announcement(self, name: str) -> Path:
         return self.state / f"{name}.process.json"
 
+    def _empty_temp(self) -> None:
+        # A child of a killed supervisor may be leaving still: an open file lives on without its name.
+        for entry in self.temp.iterdir():
+            with suppress(OSError):
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+
     @contextmanager
     def owned(self) -> Iterator[None]:
-        """Be the one supervisor of this home; HomeError naming the pid when there is another."""
+        """Be the one supervisor of this home; HomeError naming the pid when there is another.
+
+        What the children of an earlier one left in `temp` is removed.
+        """
         self.prepare()
         lock = FileLock(self._lock, mode=0o600)
         try:
@@ -171,6 +184,7 @@ class Home:
             who = "another supervisor, just starting," if running is None else f"pid {running.pid}"
             raise HomeError(f"{who} already runs the home {self.path}; end it with: faceline down") from None
         try:
+            self._empty_temp()
             yield
         finally:
             self.forget_running()

@@ -147,8 +147,8 @@ class Audit:
         others = {kid: when for kid, when in destroyed.items() if kid != bird.kid}
         yield from Leftovers(home.path, home.milvus, data, home.keys, bound, self.given).lines(others, now)
         text = (
-            "memory, swap, snapshots, backups, other folders (the system's temporary one), and blocks of the disk that "
-            "no file holds any more are not looked at"
+            "memory, swap, snapshots, backups, folders outside of the home (the temporary files of all that `faceline "
+            "up` starts are in it), and blocks of the disk that no file holds any more are not looked at"
         )
         yield Line(check="files", subject="elsewhere", verdict=Verdict.CANNOT_TELL, text=text)
 

@@ -74,4 +74,4 @@ def faceline(home: Home, *arguments: str) -> list[str]:
 
 
 def _program(home: Home, name: str, *arguments: str) -> Program:
-    return Program(faceline(home, *arguments), home.logs / f"{name}.out")
+    return Program(faceline(home, *arguments), home.logs / f"{name}.out", home.temp)

@@ -54,11 +54,12 @@ class Backoff:
 
 
 class Program:
-    """A command as a service: a fresh child for every start, its output appended to `log_file`."""
+    """A command as a service: a fresh child every time, its output appended to `log_file`, its scratch in `temp`."""
 
-    def __init__(self, command: Sequence[str], log_file: Path) -> None:
+    def __init__(self, command: Sequence[str], log_file: Path, temp: Path) -> None:
         self._command = tuple(command)
         self._log_file = log_file
+        self._temp = temp
         self._child: Child | None = None
 
     @property
@@ -68,7 +69,7 @@ class Program:
 
     async def start(self) -> None:
         """Start the command and return once it has a pid, or has already ended."""
-        self._child = Child(self._command, log=self._log_file, grace=GRACE_SECONDS)
+        self._child = Child(self._command, log=self._log_file, grace=GRACE_SECONDS, temp=self._temp)
         await self._child.start()
         # The guardian starts the command in its own time, and nothing but the process table tells when.
         while self._child.running() and self.pid is None:  # noqa: ASYNC110

@@ -93,14 +93,14 @@ def embedded_broker(settings: Settings, home: Home) -> EmbeddedBroker:
     from connectors.broker_jars import fetch_jars
 
     jars = fetch_jars(settings.models.cache / "kafka") if settings.kafka.jars is None else settings.kafka.jars
-    return EmbeddedBroker(home.kafka, jars, heap_mb=settings.kafka.heap_mb)
+    return EmbeddedBroker(home.kafka, jars, heap_mb=settings.kafka.heap_mb, temp=home.temp)
 
 
 def embedded_milvus(settings: Settings, home: Home) -> EmbeddedMilvus:
     """A Milvus Lite of our own in the home."""
     from connectors.milvus_server import EmbeddedMilvus
 
-    return EmbeddedMilvus(home.milvus)
+    return EmbeddedMilvus(home.milvus, temp=home.temp)
 
 
 def catalogue() -> Catalogue:

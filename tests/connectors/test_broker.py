@@ -79,7 +79,9 @@ async def test_data_survive_stop_and_kill(
     home = tmp_path / "Zuhause für Kafka, nein"
     with pytest.raises(ServiceRefused, match="has a comma"):
         EmbeddedBroker(home, kafka_jars)
-    broker = EmbeddedBroker(tmp_path / "Zuhause für Kafka", kafka_jars)
+    temp = tmp_path / "Kram für Kafka"
+    temp.mkdir()
+    broker = EmbeddedBroker(tmp_path / "Zuhause für Kafka", kafka_jars, temp=temp)
     bootstrap = await broker.start()
     try:
         assert (tmp_path / "Zuhause für Kafka").stat().st_mode & 0o777 == 0o700
@@ -95,6 +97,7 @@ async def test_data_survive_stop_and_kill(
 
         java = broker.pid
         assert java is not None
+        assert f"-Djava.io.tmpdir={temp}" in psutil.Process(java).cmdline()
         os.kill(java, signal.SIGKILL)
         killed = time.monotonic()
         assert await broker.wait() == 128 + signal.SIGKILL

@@ -150,7 +150,7 @@ async def door(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deploy
     (home.path / FILE).write_text(SETTINGS.format(models=models, clip=clip))
     settings = load(home.path)
     async with AsyncExitStack() as stack:
-        # Whatever any process writes to temp, it writes here.
+        # What a process writes to the system's temporary folder, it writes here.
         stack.enter_context(pytest.MonkeyPatch.context()).setenv("TMPDIR", str(temp))
         running = await stack.enter_async_context(Supervisor(home, settings))
         await _enrol(home, photo)
@@ -261,6 +261,16 @@ async def test_no_process_can_leave_its_memory_in_a_file(door: Deployed) -> None
     # Each has its guardian.
     assert len(guarded) >= 2 * len(named)
     assert [line for pid, line in guarded.items() if not never_dumped(pid)] == []
+
+
+async def test_the_temporary_files_of_every_process_lie_in_the_home(door: Deployed) -> None:
+    processes = {name: psutil.Process(pid) for name, pid in door.running.pids().items()}
+    temp = str(door.home.temp)
+    assert {name: process.environ().get("TMPDIR") for name, process in processes.items()} == dict.fromkeys(
+        processes, temp
+    )
+    assert f"-Djava.io.tmpdir={temp}" in processes["kafka"].cmdline()
+    assert list(door.temp.iterdir()) == [], "the system's, as everybody else here has it"
 
 
 async def test_nobodys_name_template_or_key_is_in_the_clear_in_any_file(door: Deployed) -> None:

@@ -18,7 +18,7 @@ class Served(Program):
     """A sleeper with an address."""
 
     def __init__(self, address: str, log_file: Path) -> None:
-        super().__init__(SLEEPER, log_file)
+        super().__init__(SLEEPER, log_file, log_file.parent)
         self.addresses = [address]
 
     async def start(self) -> str:  # type: ignore[override]
@@ -31,10 +31,12 @@ def sleepers(home: Home, commands: Mapping[str, Sequence[str]], **parts: object)
     """A machine whose programs are these commands, with a Kafka and a Milvus that sleep as well."""
     home.prepare()
     given: dict[str, object] = {
-        "programs": {name: Program(command, home.logs / f"{name}.out") for name, command in commands.items()},
+        "programs": {
+            name: Program(command, home.logs / f"{name}.out", home.temp) for name, command in commands.items()
+        },
         "prepare_topics": list,
         "prepare_models": lambda: None,
-        "another": lambda stage, instance: Program(SLEEPER, home.logs / f"{stage}-{instance}.out"),
+        "another": lambda stage, instance: Program(SLEEPER, home.logs / f"{stage}-{instance}.out", home.temp),
         "kafka": lambda: Served("127.0.0.1:9092", home.logs / "kafka.out"),
         "milvus": lambda: Served("http://127.0.0.1:19530", home.logs / "milvus.out"),
         **parts,

@@ -31,7 +31,9 @@ def home(tmp_path: Path) -> Home:
 def test_only_the_owner_looks_into_it(home: Home) -> None:
     (home.path / "kafka").chmod(0o755)
     home.prepare()
-    assert {mode(path) for path in (home.path, home.kafka, home.milvus, home.keys, home.logs, home.state)} == {0o700}
+    assert {
+        mode(path) for path in (home.path, home.kafka, home.milvus, home.keys, home.logs, home.state, home.temp)
+    } == {0o700}
 
 
 def test_a_path_that_is_taken_is_refused_in_one_line(tmp_path: Path) -> None:
@@ -102,6 +104,20 @@ def test_a_second_owner_is_refused_and_told_the_pid(home: Home) -> None:
     assert home.running() is None
     with home.owned():
         pass
+
+
+def test_an_owner_begins_with_an_empty_temp_and_follows_no_link_out_of_it(home: Home) -> None:
+    (home.temp / "left").write_text("by who was killed")
+    (home.temp / "folder" / "deeper").mkdir(parents=True)
+    (home.temp / "away").symlink_to(home.logs)
+    (home.logs / "detect.jsonl").write_text("{}")
+    with home.owned():
+        assert list(home.temp.iterdir()) == []
+        (home.temp / "mine").touch()
+        with pytest.raises(HomeError), Home(home.path).owned():
+            pass
+        assert (home.temp / "mine").exists(), "whoever is refused removes nothing"
+    assert (home.logs / "detect.jsonl").exists()
 
 
 def test_wiping_leaves_what_is_not_ours(home: Home) -> None:

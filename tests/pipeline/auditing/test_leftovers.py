@@ -18,6 +18,7 @@ from pipeline.auditing.leftovers import Leftovers
 from pipeline.auditing.report import Line, Verdict
 from pipeline.erasing.bounds import of_milvus
 from pipeline.erasing.encodings import Vector, forms
+from pipeline.home import Home
 
 KID = "0123456789abcdef" * 2
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -58,6 +59,15 @@ def test_where_there_is_nothing_every_part_passes(home: Path) -> None:
     found = audit(home, destroyed=1.0)
     assert found.keys() == {"Kafka", "keys", "logs", "milvus", "state"}
     assert {line.verdict for line in found.values()} == {Verdict.PASS}
+
+
+def test_what_a_process_leaves_among_its_temporary_files_is_found(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.prepare()
+    (home.temp / "spooled").write_bytes(b"of a request " + KID.encode())
+    found = audit(home.path, destroyed=1.0)
+    assert found["temp"].verdict is Verdict.FAIL
+    assert "spooled" in found["temp"].text
 
 
 @pytest.mark.parametrize("packer", PACKED)

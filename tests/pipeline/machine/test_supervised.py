@@ -59,7 +59,8 @@ class Reluctant:
 
 
 def program(tmp_path: Path, command: Sequence[str] = SLEEPER) -> Program:
-    return Program(command, tmp_path / "program.out")
+    (tmp_path / "temp").mkdir()
+    return Program(command, tmp_path / "program.out", tmp_path / "temp")
 
 
 def test_the_backoff_doubles_up_to_its_cap_and_starts_afresh_after_a_stable_life() -> None:
@@ -90,6 +91,14 @@ async def test_the_pid_is_the_programs_own(tmp_path: Path) -> None:
         await sleeper.stop()
     assert not psutil.pid_exists(pid)
     assert await sleeper.wait() == 128 + signal.SIGTERM
+
+
+async def test_its_temporary_files_lie_where_it_is_told(tmp_path: Path) -> None:
+    where = "import sys, tempfile; sys.stdout.write(tempfile.gettempdir())"
+    told = program(tmp_path, [sys.executable, "-c", where])
+    await told.start()
+    assert await told.wait() == 0
+    assert (tmp_path / "program.out").read_text() == str(tmp_path / "temp")
 
 
 async def test_what_was_killed_is_started_again(tmp_path: Path) -> None:
