@@ -14,7 +14,7 @@ from pipeline.commands import Invocation, invocation
 from pipeline.commands.asking import asking
 from pipeline.commands.interruption import cancelled_once_by_signals
 from pipeline.operations.client import Client
-from pipeline.operations.watch import identifications, latency_ms, name_of
+from pipeline.operations.watch import identifications, latency_ms, present_name_of
 from pipeline.records import Identification
 
 app = typer.Typer()
@@ -49,13 +49,13 @@ async def _watch(call: Invocation, as_json: bool, from_beginning: bool) -> None:
     ):
         async for received in changes:
             if as_json:
-                typer.echo(json.dumps(as_object(client, received)))
+                typer.echo(json.dumps(await as_object(client, received)))
             else:
-                console.print(as_line(client, received), soft_wrap=True, markup=False)
+                console.print(await as_line(client, received), soft_wrap=True, markup=False)
 
 
-def as_object(client: Client, received: Received) -> dict[str, Any]:
-    """One change as `watch --json` writes it."""
+async def as_object(client: Client, received: Received) -> dict[str, Any]:
+    """One change as `watch --json` writes it; no name of whom a deletion was acknowledged before."""
     if not isinstance(received.change, Put):
         return {"track": received.change.key, "decision": "forgotten", "time": received.appended_at.isoformat()}
     told: Identification = received.change.value
@@ -66,20 +66,21 @@ def as_object(client: Client, received: Received) -> dict[str, Any]:
         "time": told.captured_at.isoformat(),
         "camera": told.camera,
         "person": told.person_id,
-        "name": name_of(client, told),
+        "name": await present_name_of(client, told),
         "similarity": told.similarity,
         "latency_ms": round(latency_ms(received, told), 1),
     }
 
 
-def as_line(client: Client, received: Received) -> str:
-    """One change as a line of the table."""
+async def as_line(client: Client, received: Received) -> str:
+    """One change as a line of the table; no name of whom a deletion was acknowledged before."""
     if not isinstance(received.change, Put):
         moment = f"{received.appended_at.astimezone():%H:%M:%S.%f}"[:12]
         return f"{moment:<12}  {'':<12}  {received.change.key[:8]}  forgotten"
     told: Identification = received.change.value
     moment = f"{told.captured_at.astimezone():%H:%M:%S.%f}"[:12]
-    who = (name_of(client, told) or "(forgotten)") if told.decision == "identified" else "unknown"
+    name = await present_name_of(client, told)
+    who = (name or "(forgotten)") if told.decision == "identified" else "unknown"
     similarity = "" if told.similarity is None else f"{told.similarity:.3f}"
     latency = f"{latency_ms(received, told):.0f} ms"
     return f"{moment:<12}  {told.camera:<12.12}  {told.track_id[:8]}  {who:<24}  {similarity:>10}  {latency:>8}"

@@ -45,6 +45,14 @@ def name_of(client: Client, told: Identification) -> str | None:
     return None if person is None else client.name_of(person)
 
 
+async def present_name_of(client: Client, told: Identification) -> str | None:
+    """The name, once every deletion is seen that was acknowledged before this call."""
+    if told.person_id is None:
+        return None
+    await client.catch_up()
+    return name_of(client, told)
+
+
 def latency_ms(received: Received, told: Identification) -> float:
     """From the moment the picture was taken to the moment the broker had the identification."""
     return (received.appended_at - told.captured_at).total_seconds() * 1000
