@@ -19,6 +19,21 @@ if TYPE_CHECKING:
 SHARED = Path(__file__).parents[2] / "shared"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests have measured (`record_property`): without this, pytest writes it into an XML report alone."""
+    told = [
+        f"{report.nodeid.rpartition('::')[2]}: {name}: {value}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+    ]
+    if told:
+        terminalreporter.section("measured")
+        for line in told:
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of test photos, clips and weights that stands beside a development checkout."""
@@ -42,10 +57,16 @@ async def broker(kafka_jars: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     await kafka.stop()
 
 
+@pytest.fixture(scope="session")
+def milvus_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the run's Milvus Lite keeps everything."""
+    return tmp_path_factory.mktemp("milvus") / "data"
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def milvus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def milvus(milvus_data: Path) -> AsyncIterator[str]:
     """The address of one Milvus Lite for the whole run: take collection names of your own."""
-    server = EmbeddedMilvus(tmp_path_factory.mktemp("milvus") / "data")
+    server = EmbeddedMilvus(milvus_data)
     yield await server.start()
     await server.stop()
 

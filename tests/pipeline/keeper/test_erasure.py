@@ -82,7 +82,7 @@ async def test_every_canary_leaves_every_file(
             still = _holding(broker, world.cluster, needles)
             left |= {name: time.monotonic() - began for name in there - still - left.keys()}
     for name in sorted(there):
-        record_property(f"{name}: promised, measured", (promised[name], round(left.get(name, -1.0), 1)))
+        record_property(name, f"gone after {left.get(name, -1.0):.1f} s, promised {promised[name]:.1f} s")
         assert left.get(name, float("inf")) <= promised[name] + SLACK_S, (name, promised[name], left)
 
 

@@ -96,14 +96,14 @@ class World:
         self.gallery.proposed.append(Candidate(template.persisted_face_id, person, known.persons[person].kid, 0.9))
         return person
 
-    async def pass_by(self, count: int = 8) -> list[str]:
-        """So many tracks, in every partition; their ids."""
+    async def pass_by(self, count: int = 8, life: timedelta = timedelta(hours=1)) -> list[str]:
+        """So many tracks, in every partition, whose faces live that long; their ids."""
         producer = kafka.producer(self.cluster.access)
         await producer.start()
         tracks = []
         for _ in range(count):
             self.faces += 1
-            face = _face(f"track-{self.faces}")
+            face = camera_face(f"track-{self.faces}", life)
             wire = encode(FACES, Put(face.face_id, face))
             await producer.send_and_wait(
                 self.cluster.deployment.name(FACES), wire.value, wire.key, self.faces % 4, headers=list(wire.headers)
@@ -119,11 +119,12 @@ class World:
         return time.perf_counter() - began
 
 
-def _face(track: str) -> Face:
+def camera_face(track: str, life: timedelta = timedelta(hours=1)) -> Face:
+    """A face that a camera saw, with a template that nobody can open."""
     now = datetime.now(UTC)
     return Face(
         face_id=f"face-of-{track}",
-        expires=now + timedelta(hours=1),
+        expires=now + life,
         captured_at=now,
         recognition=MODEL,
         template=Sealed("0" * 32, b"\0" * 12, b"\0" * 16),
