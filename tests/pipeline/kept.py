@@ -1,14 +1,15 @@
 """Stages of the keeper at work in a test's own process, on a real Kafka."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from connectors import kafka
 from connectors.kafka_admin import KafkaAdmin
+from connectors.keystore import wall_clock
 from pipeline.keeper import Keeper
 from pipeline.keeper.upkeep import Upkeeper
 from pipeline.metrics import Metrics
@@ -27,11 +28,17 @@ from tests.pipeline.receipts.signing import SIGNER
 
 
 @asynccontextmanager
-async def kept(stage: KeptStage[Any, Any], cluster: Cluster, keys: KeyShredder, folder: Path) -> AsyncIterator[Keeper]:
+async def kept(
+    stage: KeptStage[Any, Any],
+    cluster: Cluster,
+    keys: KeyShredder,
+    folder: Path,
+    clock: Callable[[], datetime] = wall_clock,
+) -> AsyncIterator[Keeper]:
     """One stage in its shell, as `faceline worker` runs it, until the block ends."""
     access, name = cluster.access, stage.node.name
     replay = Replay(cluster.deployment, lambda: kafka.consumer(access))
-    desk = Desk(stage, cluster.deployment, Attempts(folder / f"{name}.attempts"), lambda: datetime.now(UTC), replay)
+    desk = Desk(stage, cluster.deployment, Attempts(folder / f"{name}.attempts"), clock, replay)
     meter = Meter(Metrics(name), name, stage.node.input.name)
     tables: Follower | None = None
     upkeep = None
@@ -39,7 +46,7 @@ async def kept(stage: KeptStage[Any, Any], cluster: Cluster, keys: KeyShredder, 
         tables = Follower(replay.reader(), cluster.deployment, stage.node.follows, stage.follow)  # type: ignore[attr-defined]
         if isinstance(stage, Erase):
             withdrawal = Withdrawal(stage.live, stage.positions, "erase")
-            upkeep = Upkeeper(access, replay, withdrawal, tables, KafkaAdmin(access), lambda: datetime.now(UTC))
+            upkeep = Upkeeper(access, replay, withdrawal, tables, KafkaAdmin(access), clock)
     keeper = Keeper(desk, access, keys, meter, instance=f"{name}-0", tables=tables, upkeep=upkeep)
     stop = asyncio.Event()
     running = asyncio.create_task(keeper.run(stop))

@@ -2,45 +2,49 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import numpy as np
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError
 
 from connectors.kafka_admin import KafkaAdmin
 from connectors.keystore import KeyStore
 from pipeline.changes import Tombstone
-from pipeline.operations import collections, persons
-from pipeline.operations.client import Client
-from pipeline.operations.photos import Portrait
-from pipeline.records import Box, Recognition
-from pipeline.topology import PERSONS
-from pipeline.wiring.asking import client
+from pipeline.identifiers import template_key
+from pipeline.stages.erase import Erase
+from pipeline.stages.expire import Expire
+from pipeline.topology import FACES, IDENTIFICATIONS, PERSONS, TEMPLATES, Topic
+from pipeline.views import LiveSet
 from tests.pipeline.conftest import Cluster
-from tests.pipeline.kept import control
+from tests.pipeline.keeper.world import World, at_work, identify
+from tests.pipeline.kept import kept
 from tests.pipeline.receipts.on_kafka import put_changes
+from tests.pipeline.receipts.signing import SIGNER
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(150)]
 
-SCOPE = "largepersongroup/people"
-RETAIL = Recognition("retail")
+TOPICS = (PERSONS, TEMPLATES, FACES, IDENTIFICATIONS)
 # The cleaner's day, in a second: segments roll at once, and what is dirty is cleaned.
 HURRIED = {"segment.ms": "100", "max.compaction.lag.ms": "100", "min.cleanable.dirty.ratio": "0.001"}
+SHORT_LIFE = timedelta(minutes=10)
 
 
 class Ward:
-    """Who is enrolled, as somebody else's program knows it: it keeps its offset and its state, and nothing else."""
+    """Who is there, as somebody else's program knows it: it keeps its offset and its state, and nothing else."""
 
-    def __init__(self, cluster: Cluster, group: str) -> None:
-        self._topic = cluster.deployment.name(PERSONS)
+    def __init__(self, cluster: Cluster, topic: Topic, group: str) -> None:
+        self._topic = cluster.deployment.name(topic)
+        self._partitions = cluster.deployment.scale.partitions(topic)
         self._options = {
             "bootstrap.servers": cluster.access.bootstrap,
-            "group.id": group,
+            "group.id": f"{self._topic}-{group}",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
+            "enable.partition.eof": True,
             "isolation.level": "read_committed",
         }
         self.known: dict[str, bytes] = {}
@@ -51,16 +55,17 @@ class Ward:
         consumer = Consumer(self._options)
         try:
             consumer.subscribe([self._topic])
-            place = TopicPartition(self._topic, 0)
+            ended: set[int] = set()
             deadline = time.monotonic() + 30
-            while time.monotonic() < deadline:
+            while len(ended) < self._partitions:
+                assert time.monotonic() < deadline, "the ends were not reached"
                 message = consumer.poll(1.0)
-                if message is not None and message.error() is None:
+                if message is None:
+                    continue
+                if (error := message.error()) is None:
                     self._learn((message.key() or b"").decode(), message.value())
-                _, end = consumer.get_watermark_offsets(place)
-                (position,) = consumer.position([place])
-                if message is None and consumer.assignment() and position.offset >= end - 1:
-                    break
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    ended.add(message.partition() or 0)
             consumer.commit(asynchronous=False)
         finally:
             consumer.close()
@@ -73,47 +78,73 @@ class Ward:
             self.valued.add(key)
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A person and who passed by as that person: the keys of their records by topic."""
+
+    person: str
+    keys: Mapping[Topic, set[str]]
+
+
 @pytest.fixture
-async def asking(cluster: Cluster, tmp_path: Path) -> AsyncIterator[Client]:
-    keys = KeyStore.create(tmp_path / "keys")
-    async with (
-        control(cluster, keys, tmp_path),
-        client(cluster.access, cluster.deployment, keys, "operator/test") as opened,
-    ):
-        await collections.ensure(opened, SCOPE, recognition=RETAIL, request_id="c")
-        yield opened
+async def world(cluster: Cluster, tmp_path: Path) -> AsyncIterator[World]:
+    erase = Erase(cluster.deployment.scale.streams, LiveSet(), SIGNER, tuple, timedelta(seconds=10))
+    with closing(KeyStore.create(tmp_path / "unused")) as keys:
+        async with at_work(cluster, tmp_path, erase) as made, kept(identify(made.gallery), cluster, keys, tmp_path):
+            yield made
 
 
-async def _enrolled(asking: Client) -> str:
-    portrait = Portrait(Box(0, 0, 100, 100), 0.9, np.eye(1, 8, dtype=np.float32)[0])
-    return await persons.add(asking, SCOPE, "Ada", [portrait], recognition=RETAIL, request_id=asking.new_id())
+async def _known(world: World, life: timedelta = timedelta(hours=1)) -> Known:
+    world.gallery.proposed.clear()
+    person = await world.enrol()
+    tracks = set(await world.pass_by(4, life))
+    await world.until(lambda: all(world.named.get(track) == person for track in tracks))
+    (template,) = world.asking.tables.live.templates_of(person)
+    keys = {
+        PERSONS: {person},
+        TEMPLATES: {template_key(person, template.persisted_face_id)},
+        FACES: {f"face-of-{track}" for track in tracks},
+        IDENTIFICATIONS: tracks,
+    }
+    return Known(person, keys)
 
 
-async def _cleaned(cluster: Cluster, gone: str) -> None:
-    """Wait until Kafka's cleaner has taken every value of this person."""
+async def _cleaned(cluster: Cluster, topic: Topic, gone: set[str]) -> None:
+    """Wait until Kafka's cleaner has taken every value of these keys."""
     with closing(KafkaAdmin(cluster.access)) as admin:
-        await asyncio.to_thread(admin.alter, cluster.deployment.name(PERSONS), HURRIED)
+        await asyncio.to_thread(admin.alter, cluster.deployment.name(topic), HURRIED)
+    partitions = range(cluster.deployment.scale.partitions(topic))
     for number in range(200):
-        await put_changes(cluster, [(PERSONS, 0, Tombstone(f"nudge-{number}"))])
-        reader = Ward(cluster, f"reader-{number}")
+        await put_changes(cluster, [(topic, each, Tombstone(f"nudge-{number}")) for each in partitions])
+        reader = Ward(cluster, topic, f"reader-{number}")
         await asyncio.to_thread(reader.visit)
-        if gone not in reader.valued:
+        if not gone & reader.valued:
             return
-    raise TimeoutError(f"the value of {gone} is still there")
+    raise TimeoutError(f"a value of {topic.name} is still there: {gone & reader.valued}")
 
 
 async def test_who_was_away_while_somebody_was_forgotten_and_cleaned_away_forgets_too(
-    asking: Client, cluster: Cluster
+    world: World, cluster: Cluster, tmp_path: Path
 ) -> None:
-    first, second = await _enrolled(asking), await _enrolled(asking)
-    ward = Ward(cluster, "ward")
-    await asyncio.to_thread(ward.visit)
-    assert ward.known.keys() == {first, second}
-    await persons.delete(asking, SCOPE, first, request_id="d")
-    third = await _enrolled(asking)
-    await _cleaned(cluster, first)
-    await asyncio.to_thread(ward.visit)
-    assert ward.known.keys() == {second, third}
-    newcomer = Ward(cluster, "newcomer")
-    await asyncio.to_thread(newcomer.visit)
-    assert (newcomer.known, newcomer.valued) == (ward.known, {second, third}), "it never saw who was forgotten"
+    first, second = await _known(world, SHORT_LIFE), await _known(world)
+    wards = {topic: Ward(cluster, topic, "ward") for topic in TOPICS}
+    await asyncio.gather(*(asyncio.to_thread(ward.visit) for ward in wards.values()))
+    for topic, ward in wards.items():
+        assert ward.known.keys() == first.keys[topic] | second.keys[topic], topic.name
+    await world.delete(first.person)
+    third = await _known(world)
+
+    def later() -> datetime:
+        return datetime.now(UTC) + 2 * SHORT_LIFE
+
+    with closing(KeyStore.create(tmp_path / "unused")) as keys:
+        async with kept(Expire(), cluster, keys, tmp_path, later):
+            for topic in TOPICS:
+                await _cleaned(cluster, topic, first.keys[topic])
+    await asyncio.gather(*(asyncio.to_thread(ward.visit) for ward in wards.values()))
+    for topic, ward in wards.items():
+        remaining = second.keys[topic] | third.keys[topic]
+        assert ward.known.keys() == remaining, topic.name
+        newcomer = Ward(cluster, topic, "newcomer")
+        await asyncio.to_thread(newcomer.visit)
+        assert (newcomer.known, newcomer.valued) == (ward.known, remaining), "it never saw who was forgotten"
