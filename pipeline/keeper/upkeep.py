@@ -23,7 +23,7 @@ from pipeline.views import Follower
 
 log = logging.getLogger(__name__)
 
-# An owner that comes back needs some seconds to be heard: it is not fenced again before that.
+# An owner that comes back needs some seconds to be heard: it is not fenced again before it was, or they are over.
 SPARED_S = 10.0
 # The broker may forget a deletion that it had not yet written down when it died: it is told again.
 REPEAT_S = 10.0
@@ -56,16 +56,16 @@ class Upkeeper:
     async def do(self, wanted: Upkeep, partition: int) -> None:
         match wanted:
             case TakeOver():
-                await self._take_over(wanted.partition)
+                await self._take_over(wanted.partition, spared=not wanted.heard)
             case Nudge():
                 await self._nudge(wanted.topic)
             case Purge():
                 await asyncio.to_thread(self._purge, wanted.reader, partition)
 
-    async def _take_over(self, partition: int) -> None:
+    async def _take_over(self, partition: int, *, spared: bool) -> None:
         taken = self._taken.get(partition)
         if taken is None:
-            if self.timer() - self._fenced_at.get(partition, -SPARED_S) < SPARED_S:
+            if spared and self.timer() - self._fenced_at.get(partition, -SPARED_S) < SPARED_S:
                 return
             log.warning("no word from the owner of partition %d of faces: taking it over", partition)
             self._fenced_at[partition] = self.timer()

@@ -49,9 +49,11 @@ class TakeOver:
     """Take a partition of `faces` from whoever owns it at identify, and do there what its owner owes everybody.
 
     That is what `stages.withdrawal` does. To be repeated while it is needed; the owner may come back at any time.
+    `heard` says that an owner has been heard since it was taken last, if it ever was.
     """
 
     partition: int
+    heard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

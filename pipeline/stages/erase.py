@@ -154,8 +154,8 @@ class Erase:
             elif now - waiting.since >= self.patience:
                 late.update(behind)
             else:
-                late.update(partition for partition in behind if self._is_taken(partition))
-        outputs += [TakeOver(partition) for partition in sorted(late)]
+                late.update(partition for partition in behind if self._newest_by(partition) == "erase")
+        outputs += [TakeOver(partition, heard=self._newest_by(partition) == "identify") for partition in sorted(late)]
         outputs += self._upkeep(state, now)
         return state, outputs, self._due(state, now)
 
@@ -173,9 +173,9 @@ class Erase:
         # Cleaned away: whoever has come as far as this view has read what is left of them.
         return dict(self.positions.behind) if now - operation.finished >= SEEN_BY_THEN else None
 
-    def _is_taken(self, partition: int) -> bool:
+    def _newest_by(self, partition: int) -> str | None:
         newest = self.watermarks.newest.get(partition)
-        return newest is not None and newest.by == "erase"
+        return None if newest is None else newest.by
 
     def _acknowledged(self, state: Erasing, waiting: Waiting, now: datetime) -> list[Output]:
         operation = waiting.operation

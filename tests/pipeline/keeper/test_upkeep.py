@@ -173,7 +173,10 @@ async def _upkeeper(cluster: Cluster, timer: Any) -> AsyncIterator[Upkeeper]:
         await tables.stop()
 
 
-async def test_who_came_back_is_left_alone_for_a_while(cluster: Cluster) -> None:
+@pytest.mark.parametrize(("later", "heard"), [(10.1, False), (0.1, True)])
+async def test_who_came_back_is_left_alone_until_it_was_heard_or_for_a_while(
+    cluster: Cluster, later: float, heard: bool
+) -> None:
     now = [0.0]
     marks = Watermarks()
     listener = Follower(kafka.consumer(cluster.access), cluster.deployment, (GATE,), marks.apply)
@@ -189,8 +192,8 @@ async def test_who_came_back_is_left_alone_for_a_while(cluster: Cluster) -> None
         await upkeeper.do(TakeOver(1), 0)  # and waits
         async with owner.transaction():
             await owner.send(cluster.deployment.name(GATE), b"", b"x", partition=1)
-        now[0] += 10.1
-        await upkeeper.do(TakeOver(1), 0)
+        now[0] += later
+        await upkeeper.do(TakeOver(1, heard=heard), 0)
         with pytest.raises(ProducerFenced):
             async with owner.transaction():
                 await owner.send(cluster.deployment.name(GATE), b"", b"x", partition=1)

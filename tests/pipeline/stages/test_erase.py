@@ -135,6 +135,16 @@ def test_a_partition_that_the_eraser_owns_is_not_waited_for(case: Case) -> None:
     assert case.tick()[0] == [TakeOver(0)]
 
 
+def test_an_owner_that_was_heard_again_is_waited_for_as_any_other(case: Case) -> None:
+    for partition in range(PARTITIONS):
+        case.hear(partition, by="erase")
+        case.hear(partition, by="identify")
+    case.ask(operation())
+    case.see()
+    assert case.tick()[0] == []
+    assert case.tick(NOON + PATIENCE)[0] == [TakeOver(0, heard=True), TakeOver(1, heard=True)]
+
+
 def test_patience_begins_anew_with_a_new_life(case: Case) -> None:
     case.ask(operation())
     case.see()
