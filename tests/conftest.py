@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import platformdirs
 import pytest
 import pytest_asyncio
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from tests.connectors.openbao import OpenBaoServer
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+# No property here is about time, and a machine that has other work may take long over any example.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

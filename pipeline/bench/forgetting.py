@@ -1,12 +1,11 @@
 """Deletes persons who are in view, without an end: the same faces, enrolled again and again as somebody new."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -14,10 +13,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-unt
 
 from connectors.footage import portraits
 from pipeline import wiring
+from pipeline.bench.asking import answered
 from pipeline.bench.audit import Audit
 from pipeline.bench.deployment import Deployed
 from pipeline.bench.ghosts import Acknowledged, Judge
-from pipeline.operations import Unanswered, persons
+from pipeline.operations import persons
 from pipeline.operations.client import Client
 from pipeline.operations.collections import DEFAULT
 from pipeline.operations.photos import Choice, Portrait, portrait
@@ -30,10 +30,7 @@ PAUSE = (0.2, 0.8)  # seconds between two deletions, drawn evenly
 AT_ONCE = 20
 OF_THE_NAMED = 0.8  # share of the deletions that are of somebody who was just named
 LATEST = 20
-TRIES = 5
 LOOK_SECONDS = 0.1
-
-Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +55,6 @@ async def faces_in_view(deployment: Deployed) -> dict[str, Portrait]:
         content = cv2.imencode(".png", image)[1].tobytes()
         found[name] = await asyncio.to_thread(portrait, name, content, models, Choice())
     return found
-
-
-async def answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask again what nobody answered, five times in all: the same request is carried out once."""
-    for _ in range(TRIES - 1):
-        try:
-            return await ask()
-        except Unanswered:
-            continue
-    return await ask()
 
 
 @dataclass(slots=True)

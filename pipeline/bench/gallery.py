@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import wiring
+from pipeline.bench.asking import answered
 from pipeline.bench.deployment import Deployed
 from pipeline.galleries import Candidate, Searched
 from pipeline.operations import Refused, collections, persons
@@ -37,8 +38,10 @@ async def enrol(
     client: Client, model: str, name: str, portraits: Iterable[Portrait], *, scope: str = collections.DEFAULT
 ) -> str:
     """One person of the collection; the personId."""
-    given, recognition = list(portraits), Recognition(model)
-    return await persons.add(client, scope, name, given, recognition=recognition, request_id=client.new_id())
+    given, recognition, request_id = list(portraits), Recognition(model), client.new_id()
+    return await answered(
+        lambda: persons.add(client, scope, name, given, recognition=recognition, request_id=request_id)
+    )
 
 
 def drawn(count: int, dimension: int, random: np.random.Generator) -> list[Portrait]:

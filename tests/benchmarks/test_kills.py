@@ -14,9 +14,9 @@ pytestmark = [pytest.mark.broker, pytest.mark.milvus]
 IN_TURN = sorted(STAGES, key=EXPIRE.name.__eq__)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_killed_stages_and_a_killed_broker_lose_nothing(bench: Bench, show: Callable[[Result], None]) -> None:
-    result = await kills.run(bench, kills=3, broker_kills=1, templates=(1_000,), stages=IN_TURN)
+    result = await kills.run(bench, kills=2, broker_kills=1, templates=(1_000,), stages=IN_TURN)
     show(result)
     assert {each.process for each in result.series} == {*STAGES, KAFKA}
     assert result.faces > 0

@@ -10,7 +10,7 @@ from pipeline.bench import Bench, Result, passages
 pytestmark = [pytest.mark.broker, pytest.mark.milvus]
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 async def test_retail_names_four_of_five_passages_and_nobody_wrongly(
     bench: Bench, shared: Path, show: Callable[[Result], None]
 ) -> None:

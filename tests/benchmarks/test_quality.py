@@ -8,7 +8,7 @@ import pytest
 from pipeline.bench import Bench, Result, quality
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(900)
 async def test_low_quality_foretells_false_non_matches(
     bench: Bench, shared: Path, show: Callable[[Result], None]
 ) -> None:

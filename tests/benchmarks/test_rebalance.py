@@ -10,7 +10,7 @@ from pipeline.topology import STAGES
 pytestmark = [pytest.mark.broker, pytest.mark.milvus]
 
 
-@pytest.mark.timeout(480)
+@pytest.mark.timeout(1200)
 async def test_a_second_worker_of_each_stage_joins_and_leaves_and_loses_nothing(
     bench: Bench, show: Callable[[Result], None]
 ) -> None:

@@ -6,11 +6,11 @@ import pytest
 
 from pipeline.bench import Bench, Result, capture, door, galleries, identification, latency, memory, replica, throughput
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.timeout(900)]
 
 
 @pytest.mark.milvus
-@pytest.mark.parametrize(("pack", "fps"), [("retail", 10), ("dlib", 4)])
+@pytest.mark.parametrize(("pack", "fps"), [("retail", 5), ("dlib", 2)])
 async def test_the_pipeline_beside_bare_models(
     bench: Bench, show: Callable[[Result], None], pack: str, fps: int
 ) -> None:
@@ -21,18 +21,18 @@ async def test_the_pipeline_beside_bare_models(
 
 
 async def test_capture_beside_bare_pyav(bench: Bench, show: Callable[[Result], None]) -> None:
-    result = await capture.run(bench, times=2)
+    result = await capture.run(bench, times=1)
     show(result)
     # The last one may be of the next interval: a frame just before its time is taken rather than the one after it.
-    assert 0 <= result.sampled - 48 * capture.FPS <= 1
+    assert 0 <= result.sampled - 24 * capture.FPS <= 1
 
 
 @pytest.mark.milvus
 @pytest.mark.rtsp
 async def test_latency_of_a_real_camera(bench: Bench, show: Callable[[Result], None]) -> None:
-    result = await latency.run(bench, faces=30, templates=100)
+    result = await latency.run(bench, faces=15, templates=100)
     show(result)
-    assert len(result.moments) >= 25
+    assert len(result.moments) >= 12
 
 
 @pytest.mark.milvus

@@ -142,10 +142,12 @@ async def test_a_killed_static_member_is_replaced_at_once(access: KafkaAccess, t
         await member.wait()
     successor = consumer(access, group=topic, instance="w0")
     successor.subscribe([topic])
-    async with asyncio.timeout(5):  # its session would last 30 s
-        await successor.start()
-        await successor.getone()
-    await successor.stop()
+    try:
+        async with asyncio.timeout(SESSION_MS / 2000):  # its session would last twice as long
+            await successor.start()
+            await successor.getone()
+    finally:
+        await successor.stop()
 
 
 @pytest.mark.broker

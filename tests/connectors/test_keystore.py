@@ -283,10 +283,10 @@ def test_wipe_leaves_nothing(store: KeyStore, another: KeyStore, place: Place) -
 def test_a_cached_key_costs_microseconds(lasting: KeyStore) -> None:
     due = datetime.now(UTC) + timedelta(hours=1)
     lasting.seal(lasting.named("window", due), TEMPLATE, b"")
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(1000):
         lasting.seal(lasting.named("window", due), TEMPLATE, b"")
-    assert (time.perf_counter() - started) / 1000 < 0.001
+    assert (time.process_time() - started) / 1000 < 0.001
 
 
 def test_what_is_derived_is_the_same_everywhere_and_ends_with_its_key(

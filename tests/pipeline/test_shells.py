@@ -53,17 +53,18 @@ async def test_a_stage_killed_at_random_points_loses_nothing(echo: Stand) -> Non
 
 async def test_a_second_instance_that_joins_and_leaves_loses_nothing(echo: Stand) -> None:
     enough = asyncio.Event()
-    feeding = asyncio.create_task(echo.feed_until(enough))
-    first = await echo.start("0")
-    await echo.ear.until(lambda: _told_by(echo, "0") > 0)
-    for leave in (signal.SIGTERM, signal.SIGKILL):
-        before = _told_by(echo, "1")
-        second = await echo.start("1")
-        await echo.ear.until(lambda least=before: _told_by(echo, "1") > least)  # type: ignore[misc]
-        second.send_signal(leave)
-        await ended(second)
-    enough.set()
-    names = await feeding
+    async with asyncio.TaskGroup() as group:
+        feeding = group.create_task(echo.feed_until(enough))
+        first = await echo.start("0")
+        await echo.ear.until(lambda: _told_by(echo, "0") > 0)
+        for leave in (signal.SIGTERM, signal.SIGKILL):
+            before = _told_by(echo, "1")
+            second = await echo.start("1")
+            await echo.ear.until(lambda least=before: _told_by(echo, "1") > least)  # type: ignore[misc]
+            second.send_signal(leave)
+            await ended(second)
+        enough.set()
+    names = feeding.result()
     await echo.ear.until_told(names)
     await _left(first)
     await _everything_was_told(echo, names)
@@ -81,7 +82,7 @@ async def test_a_record_that_kills_its_process_is_condemned_alone(echo: Stand) -
     around = numbered(40)
     await echo.feed([*around[:13], "poison-0", *around[13:15], "poison-1", *around[15:30]], partition=2)
     await echo.feed(around[30:], partition=0)
-    ends = await echo.keep_up(lambda: len(echo.ear.letters) >= 2 and len(echo.ear.told) >= len(around))
+    ends = await echo.keep_up(lambda: len(echo.ear.letters) >= 2 and len(echo.ear.told) >= len(around), 180)
     assert set(ends) == {-signal.SIGKILL}
     # The two may die together once, in one batch; from then on each dies alone.
     assert 5 <= len(ends) <= 6, ends
@@ -151,10 +152,13 @@ async def test_what_is_finished_is_committed_though_acknowledgements_got_lost(ec
 
 @pytest.mark.parametrize("echo", ["worker"], indirect=True)
 async def test_one_commit_passes_the_markers_of_many_transactions(echo: Stand) -> None:
-    await echo.feed_in_transactions(numbered(40), partition=1)
+    names = numbered(200)
+    await echo.feed_in_transactions(names, partition=1)
     process = await echo.start()
-    async with asyncio.timeout(15):
-        while (await _committed(echo)).get(1, 0) < 2 * 40 - 1:  # noqa: ASYNC110 - Kafka tells nobody
+    await echo.ear.until_told(names)
+    # It commits twice a second, so that one marker a commit would take 100 s.
+    async with asyncio.timeout(60):
+        while (await _committed(echo)).get(1, 0) < 2 * 200 - 1:  # noqa: ASYNC110 - Kafka tells nobody
             await asyncio.sleep(0.1)
     await _left(process)
 

@@ -112,19 +112,21 @@ async def test_a_limit_is_not_overshot_by_many_at_once(
 async def test_an_unanswered_request_is_carried_out_once_however_often_it_is_sent(
     broker: EmbeddedBroker, milvus: str, tmp_path: Path
 ) -> None:
-    async with house(broker.bootstrap, milvus, tmp_path, stages=(), api={"patience": 1}) as lonely:
+    async with house(broker.bootstrap, milvus, tmp_path, stages=(), api={"patience": 2}) as lonely:
         headers = {"x-ms-client-request-id": str(uuid.uuid4())}
 
         async def sent() -> int:
             answer = await lonely.ask("PUT", "/facelists/late", json={"name": "n"}, headers=headers)
             return answer.status_code
 
+        async def answered() -> int:
+            while (status := await sent()) == 503:
+                pass
+            return status
+
         assert [await sent(), await sent()] == [503, 503]
         async with running("control", lonely.parts, lonely.access, lonely.home, lonely.clock):
             assert await lonely.done("GET", "/facelists") is not None
-            status = await sent()
-            while status == 503:
-                status = await sent()
-            assert [status, await sent()] == [200, 200]
+            assert [await answered(), await answered()] == [200, 200]
             assert len(await lonely.done("GET", "/facelists")) == 1
             assert await lonely.refused("PUT", "/facelists/late", {"name": "n"}) == (409, "FaceListExists")

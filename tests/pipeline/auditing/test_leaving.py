@@ -43,7 +43,8 @@ async def test_what_is_gone_at_the_first_look_is_told_once_with_its_time(row: Pa
     end = leaving(row, 5.0, ago=1.0)
     (line,) = await end.gone()
     assert (line.subject, line.verdict, line.bound) == (KEY_STORE, Verdict.PASS, 5.0)
-    assert line.measured == pytest.approx(1.0, abs=0.9)
+    assert line.measured is not None
+    assert 1.0 <= line.measured < 60.0
     assert await told(end) == []
 
 

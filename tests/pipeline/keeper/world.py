@@ -153,6 +153,8 @@ async def at_work(cluster: Cluster, folder: Path, erase: Erase) -> AsyncIterator
         )
         await listener.start()
         running = asyncio.create_task(listener.run())
-        yield made
-        running.cancel()
-        await listener.stop()
+        try:
+            yield made
+        finally:
+            running.cancel()
+            await listener.stop()

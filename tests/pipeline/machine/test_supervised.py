@@ -27,7 +27,7 @@ class Changes:
         self._more.set()
 
     async def reach(self, count: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.count < count:
                 self._more.clear()
                 await self._more.wait()
@@ -83,7 +83,7 @@ async def test_the_pid_is_the_programs_own(tmp_path: Path) -> None:
     pid = sleeper.pid
     assert pid is not None
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             # Between its fork and its exec a process still shows the words of the one that it came from.
             while psutil.Process(pid).cmdline() != SLEEPER:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -84,7 +84,8 @@ async def indexed(cluster: Cluster) -> None:
     consumer = kafka.consumer(cluster.access, group=cluster.deployment.group(ENROL))
     consumer.subscribe([cluster.deployment.name(TEMPLATES)])
     await consumer.start()
-    await consumer.getmany(timeout_ms=5000)
+    while not await consumer.getmany(timeout_ms=1000):
+        pass
     await consumer.commit()
     await consumer.stop()
 
