@@ -1,4 +1,4 @@
-"""What recognition costs: Identify beside a bare search, and enrolment beside a bare upsert."""
+"""What recognition costs: Identify beside a bare search, its check of deletions, and enrolment beside a bare upsert."""
 
 import asyncio
 import time
@@ -11,7 +11,8 @@ import numpy as np
 from connectors.milvus import Milvus
 from connectors.milvus import Row as IndexRow
 from pipeline import wiring
-from pipeline.bench import Bench, Row
+from pipeline.api.currency import Currency
+from pipeline.bench import Bench, Row, under
 from pipeline.bench.caller import OPEN_TABLE, Caller, calling, photo
 from pipeline.bench.deployment import Deployed, deployed
 from pipeline.bench.gallery import AT_ONCE, drawn, enrol, ensured, indexed
@@ -26,15 +27,20 @@ PEOPLE = "/largepersongroups/people"
 CANDIDATES = 10
 BURST = 1000
 SCRATCH = "bench_upsert"
+CHECK_GOAL_MS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """One size of a gallery: seconds of each Identify and of each bare search; persons a second, both ways."""
+    """One size of a gallery: seconds of each Identify, bare search and check; persons a second, both ways.
+
+    The check is what every answer waits for: that the tables show each deletion that was acknowledged before.
+    """
 
     persons: int
     identified: Sequence[float]
     searched: Sequence[float]
+    checked: Sequence[float]
     enrolled_per_second: float
     upserted_per_second: float
 
@@ -43,10 +49,13 @@ class Filled:
         known = f"{self.persons} persons"
         p50, p99 = np.percentile([each * 1000 for each in self.identified], [50, 99])
         bare, _ = np.percentile([each * 1000 for each in self.searched], [50, 99])
+        check, slow_check = np.percentile([each * 1000 for each in self.checked], [50, 99])
         share = self.enrolled_per_second / self.upserted_per_second
         return [
             Row(NAME, f"{known}: identify over HTTP, p50 and p99", f"{p50:.1f} ms, {p99:.1f} ms"),
             Row(NAME, f"{known}: identify / bare search of Milvus, p50", f"{p50 / bare:.2f} ({bare:.1f} ms)"),
+            under(NAME, f"{known}: the check of deletions, p50", float(check), CHECK_GOAL_MS, unit=" ms"),
+            Row(NAME, f"{known}: the check of deletions, p99", f"{slow_check:.2f} ms"),
             Row(NAME, f"{known}: enrolled and indexed a second", f"{self.enrolled_per_second:.0f}"),
             Row(NAME, f"{known}: of the bare upsert's rate", f"{share:.3f} ({self.upserted_per_second:.0f} a second)"),
         ]
@@ -84,8 +93,9 @@ async def run(
             bench.tell(f"identifying {times} times among {count}")
             identified = await _identified(caller, times)
             searched = await asyncio.to_thread(_searched, deployment, collection, times, random)
+            checked = await _checked(deployment, client, times)
             upserted = await asyncio.to_thread(_upserted, deployment, count, random)
-            found.append(Filled(count, identified, searched, rate, upserted))
+            found.append(Filled(count, identified, searched, checked, rate, upserted))
     return Sizes(tuple(found))
 
 
@@ -116,6 +126,17 @@ async def _identified(caller: Caller, times: int) -> list[float]:
         "confidenceThreshold": 0.0,
     }
     return [(await caller.done("POST", "/identify", body)).seconds for _ in range(times)]
+
+
+async def _checked(deployment: Deployed, client: Client, times: int) -> list[float]:
+    """Seconds of each look at the ends of the tables, as the API takes it before it answers."""
+    current = Currency(client.catch_up, float(deployment.settings.api.patience))
+    seconds = []
+    for _ in range(times):
+        began = time.perf_counter()
+        await current()
+        seconds.append(time.perf_counter() - began)
+    return seconds
 
 
 def _searched(deployment: Deployed, collection: Collection, times: int, random: np.random.Generator) -> list[float]:

@@ -59,7 +59,7 @@ def identification(
     models: Models = None,
     keep: Keep = False,
 ) -> int:
-    """Compare Identify over HTTP with a bare search of Milvus, and enrolment with a bare upsert."""
+    """Compare Identify over HTTP with a bare search, enrolment with a bare upsert; time the check of deletions."""
     from pipeline.bench import identification as benchmark
 
     def work(bench: Bench) -> Awaitable[Result]:
