@@ -31,7 +31,8 @@ class ClusterState:
     """What one look found. `brokers` by id, `sizes` in bytes by broker and topic, other replicas' included.
 
     `internal` are Kafka's own topics. `out_of_sync` are topics with a replica that is down or behind, `unreadable` the
-    log directories that a broker has given up. `replicas` are the brokers that hold each partition, by topic.
+    log directories that a broker has given up. `replicas` are the brokers that hold each partition, by topic; `folders`
+    are all log directories of each broker, where it has them.
     """
 
     topics: Mapping[str, TopicState]
@@ -41,6 +42,7 @@ class ClusterState:
     sizes: Mapping[int, Mapping[str, int]]
     unreadable: tuple[str, ...] = ()
     replicas: Mapping[str, Mapping[int, frozenset[int]]] = field(default_factory=dict)
+    folders: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 class _LogDirs(Response):  # type: ignore[misc]
@@ -125,6 +127,7 @@ class _Look:
             sizes,
             tuple(path for answer in folders for code, path, _ in answer.folders if code),
             {name: {p["partition"]: frozenset(p["replicas"]) for p in parts} for name, parts in found.items()},
+            {node: tuple(path for _, path, _ in answer.folders) for node, answer in zip(ids, folders, strict=True)},
         )
 
     async def _ask(self, node: int, request: Any) -> Any:

@@ -194,12 +194,22 @@ def read(segment: Segment, batch: Batch) -> Iterator[StoredRecord | Unread]:
 
 def broker_of(data: Path) -> int | None:
     """The id of the broker whose folder this is; None where the folder does not say."""
+    told = _told_by(data, r"node\.id=(\d+)")
+    return None if told is None else int(told)
+
+
+def directory_of(data: Path) -> str | None:
+    """The id that this folder has among all log directories, wherever it is mounted; None where it does not say."""
+    return _told_by(data, r"directory\.id=(\S+)")
+
+
+def _told_by(data: Path, line: str) -> str | None:
     try:
         told = (data / "meta.properties").read_text(encoding="utf-8")
     except OSError:
         return None
-    found = re.search(r"^node\.id=(\d+)$", told, re.M)
-    return None if found is None else int(found[1])
+    found = re.search(f"^{line}$", told, re.M)
+    return None if found is None else found[1]
 
 
 def cleaned_up_to(data: Path) -> Mapping[tuple[str, int], int]:

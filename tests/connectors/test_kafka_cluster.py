@@ -32,6 +32,7 @@ async def test_what_the_broker_says_of_itself(broker: EmbeddedBroker) -> None:
     assert 100_000 < found.sizes[1][name] < 200_000
     assert (found.out_of_sync, found.unreadable) == (frozenset(), ())
     assert found.replicas[name] == {0: {1}, 1: {1}}
+    assert found.folders == {1: (str(broker.data),)}
     assert name not in found.internal
     admin.delete_topics([name])
     admin.close()

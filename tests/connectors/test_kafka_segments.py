@@ -23,6 +23,7 @@ from connectors.kafka_segments import (
     Unread,
     broker_of,
     cleaned_up_to,
+    directory_of,
     records,
     segments,
 )
@@ -271,3 +272,6 @@ def test_a_folder_says_whose_it_is(tmp_path: Path) -> None:
     assert broker_of(tmp_path) is None
     (tmp_path / "meta.properties").write_text("#\nnode.id=17\nversion=1\n")
     assert broker_of(tmp_path) == 17
+    assert directory_of(tmp_path) is None
+    (tmp_path / "meta.properties").write_text("node.id=17\ndirectory.id=BHB8UOW2D8_0hiu5JAcu0w\n")
+    assert directory_of(tmp_path) == "BHB8UOW2D8_0hiu5JAcu0w"
