@@ -6,7 +6,7 @@ be said to be gone afterwards: then the audit is blind there.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.auditing.files import looked
 from pipeline.auditing.kafka_files import KafkaFiles
-from pipeline.auditing.report import Line, Verdict
+from pipeline.auditing.report import CONTROL, IN_THE_CLEAR, Line, Verdict
 from pipeline.erasing.bounds import KEY_STORE, MILVUS
 from pipeline.erasing.encodings import Vector, forms
 from pipeline.erasing.search import Needle, Search
@@ -22,22 +22,32 @@ from pipeline.operations import collections, persons
 from pipeline.operations.client import Client
 from pipeline.operations.photos import Portrait
 from pipeline.records import Box, Recognition
-from pipeline.topology import COMMANDS, PERSONS, TEMPLATES
+from pipeline.topology import COLLECTIONS, COMMANDS, OPERATIONS, PERSONS, TEMPLATES
 
-IN_KAFKA = (COMMANDS, PERSONS, TEMPLATES)
+IN_KAFKA = (COMMANDS, COLLECTIONS, PERSONS, TEMPLATES, OPERATIONS)
 
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """An enrolled person: its place, its key (60 bytes, wrapped), its template, and how Milvus holds that."""
+    """An enrolled person: its place, its key (60 bytes, wrapped), its template, and how Milvus holds that.
+
+    `gallery_kid` is the key of its collection.
+    """
 
     scope: str
     person_id: str
     face_id: str
     kid: str
+    gallery_kid: str
     wrapped: bytes
     template: Vector
     stored: Vector | None = None
+
+    @property
+    def ids(self) -> Mapping[str, str]:
+        """By topic, the id of it that a record there has."""
+        of_key = dict.fromkeys((COMMANDS.name, PERSONS.name, TEMPLATES.name), self.kid)
+        return of_key | {COLLECTIONS.name: self.gallery_kid, OPERATIONS.name: self.person_id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +73,8 @@ async def enrolled(client: Client, recognition: Recognition, dimension: int, wra
     )
     await client.catch_up()
     shown = persons.shown(client, scope, person_id)
-    kid = shown.person.kid
-    return Canary(scope, person_id, shown.faces[0], kid, await asyncio.to_thread(wrapped, kid), template)
+    kid, gallery_kid = shown.person.kid, collections.existing(client, scope).name.kid
+    return Canary(scope, person_id, shown.faces[0], kid, gallery_kid, await asyncio.to_thread(wrapped, kid), template)
 
 
 def as_stored(canary: Canary, stored: Vector | None) -> Canary:
@@ -81,9 +91,10 @@ async def deleted(client: Client, canary: Canary) -> None:
 def found(canary: Canary, folders: Folders, stores: Sequence[str]) -> set[str]:
     """In which of the stores the canary is. Blocks; reads them from end to end."""
     there = set()
-    in_kafka = set(stores) & {topic.name for topic in IN_KAFKA}
-    if in_kafka and folders.kafka is not None:
-        there |= in_kafka & folders.kafka.where([canary.kid]).keys()
+    ids = {store: canary.ids[store] for store in stores if store in canary.ids}
+    if ids and folders.kafka is not None:
+        where = folders.kafka.where(set(ids.values()))
+        there |= {store for store, each in ids.items() if each in where.get(store, ())}
     # By the vector alone: to find the id of its key beside it would prove nothing about seeing vectors.
     if MILVUS in stores and canary.stored is not None and _holds(folders.milvus, _needles("stored", canary.stored)):
         there.add(MILVUS)
@@ -112,7 +123,7 @@ def in_the_clear(canary: Canary, folders: Folders) -> Line:
 
 
 def _clear(verdict: Verdict, text: str) -> Line:
-    return Line(check="control", subject="in the clear", verdict=verdict, text=text)
+    return Line(check=CONTROL, subject=IN_THE_CLEAR, verdict=verdict, text=text)
 
 
 def _needles(kind: str, vector: Vector) -> list[Needle]:

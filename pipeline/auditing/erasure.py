@@ -2,23 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.broker_home import Home as BrokerHome
 from connectors.kafka_cluster import ClusterState, observe
-from connectors.kafka_segments import broker_of
 from connectors.key_rows import KeyRows
 from pipeline import wiring
-from pipeline.auditing import canary, inventory, keys
+from pipeline.auditing import canary, control, coverage, inventory, living
 from pipeline.auditing.canary import Canary, Folders
+from pipeline.auditing.control import Place
+from pipeline.auditing.evidence import Evidence
 from pipeline.auditing.kafka_files import KafkaFiles
+from pipeline.auditing.kept import Kept
 from pipeline.auditing.leaving import Leaving
-from pipeline.auditing.leftovers import Leftovers
-from pipeline.auditing.report import Line, Verdict
-from pipeline.erasing.bounds import KEY_STORE, MILVUS, Bound
+from pipeline.auditing.report import Line
+from pipeline.erasing.bounds import Bound
 from pipeline.erasing.encodings import Vector
 from pipeline.galleries import Searched
 from pipeline.home import Home
@@ -27,9 +28,11 @@ from pipeline.operations.waiting import enrolled
 from pipeline.settings import Settings
 from pipeline.settings.keys import FILE
 from pipeline.topology import ENROL
+from pipeline.wiring.asking import everything_told
 from pipeline.wiring.erasing import of_cluster, rebuilt_within
 from pipeline.wiring.galleries.milvus import place
-from pipeline.wiring.keys import key_provider, key_rows
+from pipeline.wiring.keys import key_rows
+from pipeline.wiring.receipts import erasures
 
 SEEN_SECONDS = 20.0  # until an enrolled canary stands in every file
 
@@ -38,7 +41,8 @@ SEEN_SECONDS = 20.0  # until an enrolled canary stands in every file
 class Audit:
     """What an audit is given. `kafka_data` are the folders of an operator's broker that runs on this machine.
 
-    `given` are vectors that must be nowhere, by name; `wait` stays until the canary's bounds are over.
+    `given` are vectors that must be nowhere, by name; `wait` stays until the canary's bounds are over. `evidence` is
+    filled by the way.
     """
 
     settings: Settings
@@ -46,18 +50,21 @@ class Audit:
     kafka_data: Sequence[Path]
     given: Mapping[str, Vector]
     wait: bool
+    evidence: Evidence = field(default_factory=Evidence)
 
     async def lines(self, client: Client) -> AsyncGenerator[Line, None]:
         """Every line as soon as it is known. Raises what the connectors raise; a canary is deleted in any case."""
-        cluster = await observe(wiring.kafka_access(self.settings, self.home))
-        bounds = of_cluster(cluster, self.settings.deployment(), rebuilt_every=rebuilt_within(self.settings))
+        access, deployment = wiring.kafka_access(self.settings, self.home), self.settings.deployment()
+        cluster = await observe(access)
+        bounds = of_cluster(cluster, deployment, rebuilt_every=rebuilt_within(self.settings))
         folders = self._folders(bounds)
         with closing(key_rows(self.settings, self.home)) as rows:
             bird = await self._enrolled(client, rows)
             try:
-                visible = self._visible(bird, cluster, folders)
-                bird, seen = await self._seen(client, bird, folders, visible)
-                for line in await asyncio.to_thread(lambda: list(self._control(bird, seen, folders, visible))):
+                where = control.places(bird, cluster, deployment, folders)
+                bird = await self._held(client, bird)
+                seen = await self._seen(bird, where)
+                for line in await asyncio.to_thread(lambda: list(control.lines(bird, where, seen, folders))):
                     yield line
             finally:
                 began = time.monotonic()
@@ -66,7 +73,16 @@ class Audit:
             # At once, for to read everything that is kept takes a while, and that is not the canary's time.
             for line in await leaving.gone():
                 yield line
-            for line in await asyncio.to_thread(lambda: list(self._kept(cluster, bounds, folders, rows, bird))):
+            for line in control.out_of_sight(cluster, folders, where):
+                yield line
+            async for line in self._living(client, cluster, folders):
+                yield line
+            for line in inventory.lines(cluster, deployment, bounds):
+                yield line
+            # Before what is kept is read: of what is erased meanwhile nothing is searched.
+            erased = (await erasures(access, deployment)).told()
+            kept = Kept(self.settings, self.home, folders, bounds, rows, self.given, self.evidence)
+            for line in await asyncio.to_thread(lambda: list(kept.lines(erased, cluster, bird))):
                 yield line
             async for line in leaving.lines(wait=self.wait):
                 yield line
@@ -90,83 +106,30 @@ class Audit:
         dimension = wiring.catalogue().pack(recognition.pack).dimension
         return await canary.enrolled(client, recognition, dimension, wrapped)
 
-    def _visible(self, bird: Canary, cluster: ClusterState, folders: Folders) -> list[str]:
-        """The stores in whose files the canary has to be: those that are on this machine."""
-        visible = [store for store, there in ((MILVUS, folders.milvus), (KEY_STORE, folders.keys)) if there is not None]
-        if folders.kafka is None:
-            return visible
-        deployment = self.settings.deployment()
-        partition = deployment.scale.of_scope(bird.scope)
-        brokers = {broker_of(folder) for folder in folders.kafka.data}
-        for topic in canary.IN_KAFKA:
-            holders = cluster.replicas.get(deployment.name(topic), {}).get(partition, frozenset())
-            # A folder that does not say whose it is has to have everything.
-            if None in brokers or brokers & holders:
-                visible.append(topic.name)
-        return visible
-
-    async def _seen(
-        self, client: Client, bird: Canary, folders: Folders, visible: Sequence[str]
-    ) -> tuple[Canary, set[str]]:
-        """The canary as Milvus holds it, and the stores in whose files it was found within 20 s."""
+    async def _held(self, client: Client, bird: Canary) -> Canary:
+        """The canary as Milvus holds it."""
         deployment, pack = self.settings.deployment(), self.settings.recognition().pack
         with closing(wiring.admin(self.settings, self.home)) as admin:
             await enrolled(client, admin, deployment.group(ENROL), bird.scope, deployment)
         collection = place(Searched("persongroup", "", pack))
         with closing(wiring.milvus(self.settings, self.home)) as milvus:
             held = await asyncio.to_thread(milvus.vectors, collection, [bird.face_id])
-        bird = canary.as_stored(bird, held.get(bird.face_id))
-        deadline, seen = time.monotonic() + SEEN_SECONDS, set[str]()
-        while seen != set(visible) and time.monotonic() < deadline:
-            missing = [store for store in visible if store not in seen]
-            seen |= await asyncio.to_thread(canary.found, bird, folders, missing)
-        return bird, seen
+        return canary.as_stored(bird, held.get(bird.face_id))
 
-    def _control(self, bird: Canary, seen: set[str], folders: Folders, visible: Sequence[str]) -> Iterator[Line]:
-        for store in visible:
-            found = store in seen
-            text = "the living canary is found" if found else "the living canary is not found: nothing else counts here"
-            yield Line(check="control", subject=store, verdict=Verdict.PASS if found else Verdict.BLIND, text=text)
-        for store, text in _out_of_sight(self.settings, folders, visible):
-            yield Line(check="control", subject=store, verdict=Verdict.CANNOT_TELL, text=text)
-        yield canary.in_the_clear(bird, folders)
+    async def _seen(self, bird: Canary, where: Sequence[Place]) -> set[str]:
+        """The stores in whose files the canary was found, wherever it has to be, within 20 s."""
+        deadline, found = time.monotonic() + SEEN_SECONDS, set[str]()
+        while (missing := control.visible(where) - found) and time.monotonic() < deadline:
+            found |= await asyncio.to_thread(control.seen, bird, where, missing)
+        return found
 
-    def _kept(
-        self, cluster: ClusterState, bounds: Sequence[Bound], folders: Folders, rows: KeyRows, bird: Canary
-    ) -> Iterator[Line]:
-        now = self.settings.now()
-        destroyed = {row.kid: row.destroyed for row in rows.destroyed() if row.destroyed is not None}
-        yield from inventory.lines(cluster, self.settings.deployment(), bounds)
-        yield from keys.lines(rows, key_provider(self.settings, self.home))
-        if folders.kafka is not None:
-            yield from folders.kafka.lines(destroyed, now)
-        bound = next(bound for bound in bounds if bound.store == MILVUS)
-        data = () if folders.kafka is None else folders.kafka.data
-        home = self.home
-        # What the canary has left behind is told by itself, where its own time is measured.
-        others = {kid: when for kid, when in destroyed.items() if kid != bird.kid}
-        yield from Leftovers(home.path, home.milvus, data, home.keys, bound, self.given).lines(others, now)
-        text = (
-            "memory, swap, snapshots, backups, folders outside of the home (the temporary files of all that `faceline "
-            "up` starts are in it), and blocks of the disk that no file holds any more are not looked at"
-        )
-        yield Line(check="files", subject="elsewhere", verdict=Verdict.CANNOT_TELL, text=text)
-
-
-def _out_of_sight(settings: Settings, folders: Folders, visible: Sequence[str]) -> Iterator[tuple[str, str]]:
-    if folders.kafka is None:
-        yield (
-            "Kafka",
-            "its disks are not ours: give --kafka-data DIR where a broker's folder can be read, on each of them",
-        )
-    elif away := [topic.name for topic in canary.IN_KAFKA if topic.name not in visible]:
-        yield "Kafka", f"the canary's partition of {', '.join(away)} is on other brokers: run the audit there"
-    if folders.milvus is None:
-        yield MILVUS, "its storage is not ours: deleted vectors leave it by its own compaction and garbage collection"
-    if folders.keys is None:
-        yield (
-            KEY_STORE,
-            "a server's files are not ours: what a destroyed row leaves there, the next rotation makes worthless",
-        )
-    if settings.kafka.bootstrap is not None and settings.kafka.replication > 1:
-        yield "replicas", "each broker cleans its own copy: run the audit with --kafka-data on every one"
+    async def _living(self, client: Client, cluster: ClusterState, folders: Folders) -> AsyncGenerator[Line, None]:
+        """The control of topics without a canary, where every replica can be read."""
+        if folders.kafka is None:
+            return
+        access, deployment = wiring.kafka_access(self.settings, self.home), self.settings.deployment()
+        whole = coverage.whole(cluster, deployment, folders.kafka.data)
+        pick = living.pickers(client.tables.live, lambda: everything_told(access, deployment))
+        wanted = {topic: picked for topic, picked in pick.items() if topic in whole}
+        async for line in living.lines(folders.kafka, wanted):
+            yield line

@@ -1,8 +1,11 @@
-"""The broker's files: no record sealed under a destroyed key may outlive its bound, and the cleaner must keep up."""
+"""The broker's files: no record may outlive its bound that is sealed under a destroyed key, or names what was erased.
+
+The cleaner must keep up.
+"""
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -19,9 +22,9 @@ from connectors.kafka_segments import (
     segments,
 )
 from pipeline.auditing.report import Line, Verdict
+from pipeline.auditing.sought import NAMING, Sought, keys_of, named_by, search_of
 from pipeline.erasing.bounds import Bound
-from pipeline.erasing.sealed import key_ids, possible_ids
-from pipeline.erasing.search import Needle, Search
+from pipeline.erasing.search import Search
 from pipeline.erasing.times import told
 from pipeline.topology import TOPICS, Deployment, Topic
 
@@ -31,7 +34,7 @@ EXAMPLES = 3
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen of one topic in all its segments."""
+    """What was seen of one topic in all its segments; `waiting` are ids that still stand there and are not yet due."""
 
     segments: list[Segment] = field(default_factory=list)
     records: int = 0
@@ -39,54 +42,53 @@ class Seen:
     overdue: int = 0
     pending: int = 0
     due: float = 0.0
+    waiting: set[str] = field(default_factory=set)
     examples: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class KafkaFiles:
-    """A broker's data folders. `destroyed` are key ids and when they were destroyed, in seconds since 1970."""
+    """The data folders of brokers, with what is promised of each topic."""
 
     data: Sequence[Path]
     deployment: Deployment
     bounds: Sequence[Bound]
 
-    def lines(self, destroyed: Mapping[str, float], now: datetime) -> Iterator[Line]:
-        """A line for each topic that has files; those of deleted topics, too."""
+    def searched(self, sought: Sought, now: datetime) -> Mapping[str, Seen]:
+        """What was seen of each topic that has files, by its name on the cluster; of deleted topics, too."""
         by_topic: dict[str, Seen] = defaultdict(Seen)
         known = {self.deployment.name(topic): topic for topic in TOPICS}
-        search = _of_ids(destroyed)
+        search = search_of([*sought.keys, *sought.subjects])
         for segment in self._segments():
             if segment.topic in known or segment.topic.startswith((self.deployment.prefix, "__")):
-                seen = by_topic[segment.topic]
-                self._add(seen, known.get(segment.topic), segment, search, destroyed, now.timestamp())
+                self._add(by_topic[segment.topic], known.get(segment.topic), segment, search, sought, now.timestamp())
+        return by_topic
+
+    def lines(self, by_topic: Mapping[str, Seen], now: datetime) -> Iterator[Line]:
+        """A line for each topic that was seen, and for each partition that the cleaner has left."""
+        known = {self.deployment.name(topic): topic for topic in TOPICS}
         for name, seen in sorted(by_topic.items()):
-            yield self._line(name, seen)
+            yield _line(name, seen, naming=name in known and known[name].name in NAMING)
         yield from self._uncleaned(by_topic, known, now)
 
     def _segments(self) -> Iterator[Segment]:
         return (segment for folder in self.data for segment in segments(folder))
 
-    def where(self, kids: Collection[str]) -> Mapping[str, set[str]]:
-        """The topics of the map in whose files a record is sealed with one of these keys, and which of them there."""
+    def where(self, ids: Collection[str]) -> Mapping[str, set[str]]:
+        """The topics of the map in whose files a record is sealed with one of these keys or names one of these ids."""
         known = {self.deployment.name(topic): topic for topic in TOPICS}
-        search, found = _of_ids(kids), defaultdict[str, set[str]](set)
+        search, found = search_of(ids), defaultdict[str, set[str]](set)
         for segment in self._segments():
             if (topic := known.get(segment.topic)) is None:
                 continue
             for batch, telling in _searched(segment, search):
                 for record in read(segment, batch) if telling else ():
-                    if ids := _ids(topic, record) & set(kids):
-                        found[topic.name] |= ids
+                    if there := (keys_of(topic, record) | named_by(topic, record)) & set(ids):
+                        found[topic.name] |= there
         return found
 
     def _add(
-        self,
-        seen: Seen,
-        topic: Topic | None,
-        segment: Segment,
-        search: Search,
-        destroyed: Mapping[str, float],
-        now: float,
+        self, seen: Seen, topic: Topic | None, segment: Segment, search: Search, sought: Sought, now: float
     ) -> None:
         seen.segments.append(segment)
         for batch, telling in _searched(segment, search):
@@ -94,40 +96,26 @@ class KafkaFiles:
             for record in read(segment, batch) if telling else ():
                 seen.unread += isinstance(record, Unread)
                 appended = (segment.written or 0) if isinstance(record, Unread) else record.timestamp
-                for kid in _ids(topic, record) & destroyed.keys():
-                    due = self._due(topic, destroyed[kid], appended / 1000)
+                for name in sorted(sought.within(topic, record)):
+                    due = self._due(topic, sought.since(name), appended / 1000)
                     if due is not None and due >= now:
                         seen.pending += 1
                         seen.due = max(seen.due, due)
+                        seen.waiting.add(name)
                         continue
                     seen.overdue += 1
                     if len(seen.examples) < EXAMPLES:
                         where = f"offset {record.offset}" if isinstance(record, StoredRecord) else f"byte {record.at}"
-                        name = f"{segment.path.name} of partition {segment.partition}"
-                        seen.examples.append(f"{name}, {where}, key {kid}")
+                        place = f"{segment.path.name} of partition {segment.partition}"
+                        kind = "key" if name in sought.keys else "id"
+                        seen.examples.append(f"{place}, {where}, {kind} {name}")
 
-    def _due(self, topic: Topic | None, destroyed: float, appended: float) -> float | None:
+    def _due(self, topic: Topic | None, gone: float, appended: float) -> float | None:
         """When a record must be gone; None where nothing is promised."""
         bound = next((each for each in self.bounds if topic is not None and each.store == topic.name), None)
         if topic is None or bound is None or bound.seconds is None:
             return None
-        return (appended if bound.aged else max(destroyed, appended)) + bound.seconds
-
-    def _line(self, name: str, seen: Seen) -> Line:
-        counted = f"{seen.records} records in {len(seen.segments)} segments"
-        if seen.overdue:
-            text = f"{seen.overdue} are under destroyed keys and overdue: {'; '.join(seen.examples)}"
-            return Line(check=CHECK, subject=name, verdict=Verdict.FAIL, text=f"{counted}; {text}")
-        if seen.unread:
-            text = (
-                f"{seen.unread} pieces could not be read (another compression?); no destroyed key's id stands in them"
-            )
-            return Line(check=CHECK, subject=name, verdict=Verdict.CANNOT_TELL, text=f"{counted}; {text}")
-        if seen.pending:
-            due = datetime.fromtimestamp(seen.due, UTC)
-            text = f"{counted}; {seen.pending} under destroyed keys, the last due {_clock(due)}"
-            return Line(check=CHECK, subject=name, verdict=Verdict.PENDING, text=text, due=due)
-        return Line(check=CHECK, subject=name, verdict=Verdict.PASS, text=f"{counted}; none under a destroyed key")
+        return (appended if bound.aged else max(gone, appended)) + bound.seconds
 
     def _uncleaned(self, by_topic: Mapping[str, Seen], known: Mapping[str, Topic], now: datetime) -> Iterator[Line]:
         """Compacted partitions that the cleaner has passed over for longer than a bound: it cannot clean them."""
@@ -148,8 +136,23 @@ class KafkaFiles:
                     yield Line(check=CHECK, subject=name, verdict=Verdict.FAIL, text=text)
 
 
-def _of_ids(kids: Iterable[str]) -> Search:
-    return Search([Needle(kid, kid.encode()) for kid in kids])
+def _line(name: str, seen: Seen, *, naming: bool) -> Line:
+    counted = f"{seen.records} records in {len(seen.segments)} segments"
+    what = "under destroyed keys, or name what was erased" if naming else "under destroyed keys"
+    if seen.overdue:
+        text = f"{counted}; {seen.overdue} are {what}, and overdue: {'; '.join(seen.examples)}"
+        return Line(check=CHECK, subject=name, verdict=Verdict.FAIL, text=text)
+    if seen.unread:
+        text = (
+            f"{counted}; {seen.unread} pieces could not be read (another compression?); no id that is gone is in them"
+        )
+        return Line(check=CHECK, subject=name, verdict=Verdict.CANNOT_TELL, text=text)
+    if seen.pending:
+        due = datetime.fromtimestamp(seen.due, UTC)
+        text = f"{counted}; {seen.pending} are {what}, the last due {_clock(due)}"
+        return Line(check=CHECK, subject=name, verdict=Verdict.PENDING, text=text, due=due)
+    text = f"{counted}; none under a destroyed key" + (" or naming what was erased" if naming else "")
+    return Line(check=CHECK, subject=name, verdict=Verdict.PASS, text=text)
 
 
 def _searched(segment: Segment, search: Search) -> Iterator[tuple[Batch, bool]]:
@@ -159,12 +162,6 @@ def _searched(segment: Segment, search: Search) -> Iterator[tuple[Batch, bool]]:
     for batch in batches(segment):
         at = bisect_left(hits, batch.at)
         yield batch, batch.compressed or (at < len(hits) and hits[at] < batch.at + batch.size)
-
-
-def _ids(topic: Topic | None, record: StoredRecord | Unread) -> set[str]:
-    if isinstance(record, Unread):
-        return possible_ids(record.content)
-    return set(key_ids(topic, record.key, record.value, ((name, value or b"") for name, value in record.headers)))
 
 
 def _dirty_since(files: Sequence[Segment], cleaned: int) -> datetime | None:

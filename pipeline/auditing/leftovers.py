@@ -13,12 +13,13 @@ from pipeline.erasing.encodings import Vector, forms
 from pipeline.erasing.search import Needle, Search
 
 CHECK = "files"
+MILVUS_PART = "milvus"
 EXAMPLES = 3
 
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen in one part of the files."""
+    """What was seen in one part of the files; `waiting` are ids that still stand there and are not yet due."""
 
     files: int = 0
     size: int = 0
@@ -26,6 +27,7 @@ class Seen:
     given: list[Find] = field(default_factory=list)
     overdue: list[Find] = field(default_factory=list)
     due: float = 0.0
+    waiting: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class Leftovers:
     bound: Bound
     given: Mapping[str, Vector]
 
-    def lines(self, destroyed: Mapping[str, float], now: datetime) -> Iterator[Line]:
-        """A line for each part of the files; Milvus's rows carry the ids of their keys, and have its bound."""
+    def searched(self, destroyed: Mapping[str, float], now: datetime) -> Mapping[str, Seen]:
+        """What was seen in each part of the files; Milvus's rows carry the ids of their keys, and have its bound."""
         vectors = [
             Needle(f"{name} as {form}", text)
             for name, vector in self.given.items()
@@ -59,13 +61,17 @@ class Leftovers:
             for folder in apart:
                 for each in looked(folder, Search(vectors)):
                     self._add(parts["Kafka" if folder in self.kafka else "keys"], each, destroyed, now.timestamp())
+        return parts
+
+    def lines(self, parts: Mapping[str, Seen]) -> Iterator[Line]:
+        """A line for each part."""
         for name, seen in sorted(parts.items()):
             yield self._line(name, seen)
 
     def _part(self, path: Path) -> str:
         below = path.relative_to(self.home).parts
         # Milvus Lite keeps its log beside its folder.
-        return below[0] if len(below) > 1 else "milvus" if below[0].startswith("milvus.") else "the home itself"
+        return below[0] if len(below) > 1 else MILVUS_PART if below[0].startswith("milvus.") else "the home itself"
 
     def _add(self, seen: Seen, each: Looked, destroyed: Mapping[str, float], now: float) -> None:
         seen.files += 1
@@ -81,6 +87,7 @@ class Leftovers:
                 seen.overdue.append(find)
             else:
                 seen.due = max(seen.due, due)
+                seen.waiting.add(find.name)
 
     def _line(self, name: str, seen: Seen) -> Line:
         counted = f"{seen.files} files, {seen.size / 1e6:.1f} MB"
@@ -89,7 +96,7 @@ class Leftovers:
             *_shown(seen.overdue, "the id of a destroyed key, and what stands beside it"),
         ]
         if faults:
-            cure = f"; {self.bound.why}" if seen.overdue and name == "milvus" else ""
+            cure = f"; {self.bound.why}" if seen.overdue and name == MILVUS_PART else ""
             text = f"{counted}; {'; '.join(faults)}{cure}"
             return Line(check=CHECK, subject=name, verdict=Verdict.FAIL, text=text)
         if seen.unread:

@@ -16,7 +16,6 @@ from pipeline.operations import Refused
 
 if TYPE_CHECKING:
     from pipeline.auditing.report import Line
-    from pipeline.operations.client import Client
 
 app = typer.Typer(name="audit", help="Prove from outside that what was forgotten is gone.", no_args_is_help=True)
 console = Console(highlight=False)
@@ -76,7 +75,9 @@ def _given(file: Path | None) -> dict[str, Vector]:
 
 async def _audited(call: Invocation, json: bool, wait: bool, given: dict[str, Vector], kafka_data: list[Path]) -> int:
     from pipeline.auditing.erasure import Audit  # it loads every engine, and --help needs none
-    from pipeline.auditing.report import Report, as_json
+    from pipeline.auditing.findings import findings
+    from pipeline.auditing.report import Report, as_json, in_words
+    from pipeline.operations.findings import note
 
     began, lines = call.settings.now(), list["Line"]()
     audit = Audit(call.settings, call.home, kafka_data, given, wait)
@@ -87,27 +88,13 @@ async def _audited(call: Invocation, json: bool, wait: bool, given: dict[str, Ve
                 if not json:
                     verdict = Text(f"{line.verdict:<12}", style=COLOURS[line.verdict])
                     console.print(verdict, Text(f"{line.check:<10} {line.subject}: {line.text}"), soft_wrap=True)
-        noted = await _noted(call, client, lines)
+        # Have what is clean signed, erasure by erasure.
+        clean = findings(lines, audit.evidence, call.settings.deployment())
+        await note(client, clean)
     report = Report(began=began, ended=call.settings.now(), lines=tuple(lines))
     if json:
         typer.echo(as_json(report))
     else:
-        console.print(f"put on the audit chain: {noted} times that a store is clean of an erasure")
-        console.print("the audit passed" if report.passed else "the audit FAILED", style="bold")
+        console.print(f"put on the audit chain: {len(clean)} times that a store is clean of an erasure")
+        console.print(in_words(report), style="bold", soft_wrap=True)
     return 0 if report.passed else FAILED
-
-
-async def _noted(call: Invocation, client: "Client", lines: "list[Line]") -> int:
-    """Have what is clean signed, erasure by erasure; how many entries that were."""
-    from pipeline import wiring
-    from pipeline.auditing.findings import findings
-    from pipeline.operations.findings import note
-    from pipeline.wiring.erasing import all_bounds, rebuilt_within
-    from pipeline.wiring.receipts import erasures
-
-    access, deployment = wiring.kafka_access(call.settings, call.home), call.settings.deployment()
-    bounds = await all_bounds(access, deployment, rebuilt_every=rebuilt_within(call.settings))
-    told = (await erasures(access, deployment)).told()
-    found = findings(lines, told, bounds, deployment, call.settings.now())
-    await note(client, found)
-    return len(found)

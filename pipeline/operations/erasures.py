@@ -14,7 +14,8 @@ from pipeline.views import Tombstones, Watermarks
 class Erased:
     """A deletion; `effective` is None while identify has partitions, `behind`, that may still name what it is about.
 
-    `shredded` says that keys were destroyed with it, as is so for all but a face of a person.
+    `keys` are the fingerprints of the keys that were destroyed with it (`receipts.destroyed_keys`): none with a face of
+    a person.
     """
 
     id: str
@@ -22,7 +23,7 @@ class Erased:
     subject: str
     requested: datetime
     effective: datetime | None
-    shredded: bool
+    keys: tuple[str, ...]
     signed: bool = False
     verified: tuple[Verified, ...] = ()
     behind: tuple[int, ...] = ()
@@ -67,7 +68,7 @@ class Erasures:
             subject=erasure.subject,
             requested=operation.requested,
             effective=operation.finished if is_done else None,
-            shredded=bool(erasure.keys),
+            keys=erasure.keys,
             signed=operation.operation_id in self.entries,
             verified=self._verified(operation.operation_id),
             behind=() if is_done else self._behind(operation),
@@ -80,7 +81,7 @@ class Erasures:
             subject=receipt.subject,
             requested=receipt.requested,
             effective=receipt.effective,
-            shredded=bool(receipt.keys),
+            keys=receipt.keys,
             signed=True,
             verified=self._verified(receipt.erasure),
         )

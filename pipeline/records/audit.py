@@ -54,7 +54,7 @@ class Receipt(Record, frozen=True, tag_field="event", tag="receipt"):
     """An erasure, `requested` by a principal and `effective` (acknowledged) at these times.
 
     `subject` is a persistedFaceId, a personId or a collectionUid. `counts` are tombstones by topic. `keys` are
-    fingerprints of the destroyed data keys' ids.
+    fingerprints of the destroyed data keys' ids, or one of them all (`receipts.destroyed_keys`).
     """
 
     erasure: str

@@ -17,13 +17,17 @@ from connectors.kafka_admin import KafkaAdmin, TopicPlan
 from pipeline import wiring
 from pipeline.auditing import canary
 from pipeline.auditing.erasure import Audit
+from pipeline.auditing.findings import findings
 from pipeline.auditing.report import Line, Verdict
 from pipeline.commands import Invocation
 from pipeline.commands.asking import asking
 from pipeline.home import Home
 from pipeline.machine.supervisor import Supervisor
+from pipeline.operations import collections, persons
+from pipeline.records import DIRECTORY
 from pipeline.settings import Clock, Settings, parse
-from pipeline.topology import COMMANDS, GAPS, PERSONS, TEMPLATES
+from pipeline.topology import COLLECTIONS, COMMANDS, GAPS, PERSONS, TEMPLATES, TOPICS
+from tests.pipeline.erasing.settings_in_force import PLAIN
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -34,7 +38,9 @@ pytestmark = [
 
 SHARED_MODELS = Path(__file__).parents[3] / "shared" / "models"
 MODELS = {"pack": "retail", "source": str(SHARED_MODELS)} if SHARED_MODELS.is_dir() else {"pack": "dlib"}
-STORES = {"commands", "persons", "templates", "Milvus", "key store"}
+IN_KAFKA = {"commands", "collections", "persons", "templates", "operations"}
+GUESTS = "dynamicpersongroup/guests"
+STORES = IN_KAFKA | {"Milvus", "key store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +75,18 @@ async def deployed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[De
         yield Deployed(home, settings)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def member(deployed: Deployed) -> tuple[str, str]:
+    """Somebody in the directory, and the uid of the group that she belongs to."""
+    async with asking(Invocation(deployed.home)) as client:
+        person = await persons.add(client, DIRECTORY, "somebody", request_id=client.new_id())
+        await client.catch_up()
+        group = await collections.add(
+            client, GUESTS, recognition=None, name="guests", members=(person,), request_id=client.new_id()
+        )
+    return person, group
+
+
 def verdicts(lines: list[Line], check: str) -> dict[str, Verdict]:
     return {line.subject: line.verdict for line in lines if line.check == check}
 
@@ -77,20 +95,45 @@ def failed(lines: list[Line]) -> list[Line]:
     return [line for line in lines if line.verdict in (Verdict.FAIL, Verdict.BLIND)]
 
 
+@pytest.mark.usefixtures("member")
 async def test_a_sound_deployment(deployed: Deployed) -> None:
-    lines = await deployed.audited()
+    audit = deployed.audit()
+    lines = await deployed.audited(audit)
     assert failed(lines) == []
     control = verdicts(lines, "control")
     assert {store: control[store] for store in STORES} == dict.fromkeys(STORES, Verdict.PASS)
+    assert control["memberships"] is Verdict.PASS
+    assert control["identifications"] is Verdict.CANNOT_TELL, "nobody has passed a camera"
     ended = {line.subject: line for line in lines if line.check == "canary"}
     assert ended.keys() == STORES
     assert ended["key store"].verdict is Verdict.PASS
     # Its time ends before everything that is kept is read, which may take longer than all that was promised.
     order = [line.check for line in lines]
     assert lines.index(ended["key store"]) < order.index("inventory")
-    for store in ("persons", "templates"):
+    for store in ("collections", "persons", "templates", "operations"):
         assert ended[store].verdict is Verdict.PENDING
         assert ended[store].due is not None
+    # It has read every replica that there is, and knows the keys of the erasures, which are the canary's.
+    assert audit.evidence.whole == {topic.name for topic in TOPICS}
+    told = audit.evidence.told
+    assert len(told.erased) >= 2
+    assert [each.id for each in told.erased if len(told.kids[each.id]) != 1] == []
+    # Nothing of them is over but the time of a key.
+    assert {each.store for each in findings(lines, audit.evidence, PLAIN)} <= {"key store"}
+
+
+async def test_who_was_erased_is_looked_for_where_no_key_seals(deployed: Deployed, member: tuple[str, str]) -> None:
+    person, group = member
+    async with asking(Invocation(deployed.home)) as client:
+        await persons.delete(client, DIRECTORY, person, request_id=client.new_id())
+        await collections.delete(client, GUESTS, request_id=client.new_id())
+    audit = deployed.audit()
+    lines = await deployed.audited(audit)
+    assert failed(lines) == []
+    assert verdicts(lines, "control")["memberships"] is Verdict.CANNOT_TELL, "nobody is left"
+    assert verdicts(lines, "kafka")["memberships"] is Verdict.PENDING
+    assert audit.evidence.waiting["memberships"] == {person, group}
+    assert {person, group} <= audit.evidence.waiting["operations"]
 
 
 async def test_the_command_says_the_same_to_machines(deployed: Deployed) -> None:
@@ -115,7 +158,7 @@ async def test_an_auditor_who_looks_at_the_wrong_files_is_told_to_be_blind(deplo
         lines = await deployed.audited(replace(deployed.audit(), kafka_data=[tmp_path]))
     control = verdicts(lines, "control")
     blind = {store for store, verdict in control.items() if verdict is Verdict.BLIND}
-    assert blind == {"commands", "persons", "templates"}
+    assert blind == IN_KAFKA
     assert blind <= {line.subject for line in failed(lines)}
     assert not blind & verdicts(lines, "canary").keys()
 
@@ -134,13 +177,13 @@ async def test_what_is_overdue_is_found_when_its_time_has_come(
     # No stage has nudged the partitions meanwhile: the records of the canaries before still stand there.
     lines = await deployed.audited(replace(deployed.audit(), settings=later))
     overdue = {line.subject for line in failed(lines) if line.check == "kafka"}
-    assert {"commands", "persons", "templates"} <= overdue
+    assert overdue >= IN_KAFKA
 
 
 async def test_the_end_of_a_canary_is_waited_for_and_measured(deployed: Deployed) -> None:
     short = {"segment.ms": "1000", "max.compaction.lag.ms": "1000"}
     with closing(wiring.admin(deployed.settings, deployed.home)) as admin:
-        await asyncio.to_thread(_set, admin, {"persons": short, "templates": short})
+        await asyncio.to_thread(_set, admin, dict.fromkeys(("collections", "persons", "templates"), short))
         await asyncio.to_thread(_set, admin, {"commands": {"segment.ms": "1000", "retention.ms": "1000"}})
         nudging = asyncio.create_task(_nudge(deployed))
         try:
@@ -151,7 +194,7 @@ async def test_the_end_of_a_canary_is_waited_for_and_measured(deployed: Deployed
                 await nudging
             await asyncio.to_thread(_repair, admin)
     ended = {line.subject: line for line in lines if line.check == "canary"}
-    for store in ("commands", "persons", "templates", "key store"):
+    for store in ("commands", "collections", "persons", "templates", "key store"):
         line = ended[store]
         assert line.verdict is Verdict.PASS, line
         assert line.bound is not None
@@ -198,4 +241,4 @@ def _set(admin: KafkaAdmin, settings: Mapping[str, Mapping[str, str | None]]) ->
 
 def _repair(admin: KafkaAdmin) -> None:
     admin.delete_topics(["copies"])
-    _set(admin, {topic.name: topic.settings() for topic in (PERSONS, TEMPLATES, COMMANDS, GAPS)})
+    _set(admin, {topic.name: topic.settings() for topic in (COLLECTIONS, PERSONS, TEMPLATES, COMMANDS, GAPS)})

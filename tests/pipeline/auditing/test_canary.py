@@ -5,6 +5,7 @@ import errno
 import os
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,16 +15,17 @@ from pipeline.auditing.kafka_files import KafkaFiles
 from pipeline.auditing.report import Verdict
 from pipeline.changes import Put
 from pipeline.erasing.bounds import KEY_STORE, MILVUS
-from pipeline.topology import PERSONS
+from pipeline.records import Operation, Sealed
+from pipeline.topology import COLLECTIONS, OPERATIONS, PERSONS
 from tests.pipeline.erasing.settings_in_force import PLAIN
-from tests.pipeline.examples import NOON, person
+from tests.pipeline.examples import NOON, collection, person
 
 from .segment_files import batch, segment
 
-KID = "0123456789abcdef" * 2
+KID, GALLERY, PERSON = "0123456789abcdef" * 2, "fedcba9876543210" * 2, "e2a4c7de-0a2c-4c3b-b0c1-5f2b8e6a9d10"
 DRAWN = np.random.default_rng(1).standard_normal((2, 128)).astype(np.float32)
-STORES = ("commands", "persons", "templates", MILVUS, KEY_STORE)
-BIRD = Canary("persongroup/c", "p", "f", KID, np.random.default_rng(2).bytes(60), DRAWN[0], DRAWN[1])
+STORES = ("commands", "collections", "persons", "templates", "operations", MILVUS, KEY_STORE)
+BIRD = Canary("persongroup/c", PERSON, "f", KID, GALLERY, np.random.default_rng(2).bytes(60), DRAWN[0], DRAWN[1])
 
 
 @pytest.fixture
@@ -38,6 +40,11 @@ def test_each_store_is_seen_by_what_it_holds(folders: Folders, tmp_path: Path) -
     assert found(BIRD, folders, STORES) == set()
     segment(tmp_path / "kafka", "persons", batch(PERSONS, Put("p", person(kid=KID)), NOON))
     assert found(BIRD, folders, STORES) == {"persons"}
+    made = msgspec.structs.replace(collection(), name=Sealed(GALLERY, b"nonce", b"ciphertext"))
+    segment(tmp_path / "kafka", "collections", batch(COLLECTIONS, Put("u", made), NOON))
+    enrolled = Operation(operation_id="o", outcome="succeeded", requested=NOON, finished=NOON, resource=PERSON)
+    segment(tmp_path / "kafka", "operations", batch(OPERATIONS, Put("o", enrolled), NOON))
+    assert found(BIRD, folders, STORES) == {"collections", "persons", "operations"}
     # The id of a key beside a vector that cannot be seen proves nothing.
     (tmp_path / "milvus" / "rows").write_bytes(KID.encode())
     assert found(BIRD, folders, [MILVUS]) == set()

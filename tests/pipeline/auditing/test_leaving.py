@@ -28,7 +28,7 @@ def row(tmp_path: Path) -> Path:
 
 def leaving(row: Path, seconds: float | None, *, ago: float = 0.0) -> Leaving:
     """The end of a canary that was deleted so many seconds `ago`."""
-    bird = Canary("persongroup/canary", "person", "face", "kid", WRAPPED, np.ones(256, np.float32))
+    bird = Canary("persongroup/canary", "person", "face", "kid", "other", WRAPPED, np.ones(256, np.float32))
     folders = Folders(row.parents[1], None, None, row.parent)
     bound = {KEY_STORE: Bound(KEY_STORE, seconds, "because")}
     return Leaving(bird, folders, bound, time.monotonic() - ago, lambda: NOW, [KEY_STORE])

@@ -52,7 +52,7 @@ def audit(home: Path, destroyed: float | None = None, rebuilt_every: float | Non
         home, home / "milvus", (home / "kafka",), home / "keys", of_milvus(rebuilt_every), {"vector 1": VECTOR}
     )
     when = {} if destroyed is None else {KID: NOW.timestamp() - destroyed}
-    return {line.subject: line for line in leftovers.lines(when, NOW)}
+    return {line.subject: line for line in leftovers.lines(leftovers.searched(when, NOW))}
 
 
 def test_where_there_is_nothing_every_part_passes(home: Path) -> None:
