@@ -131,6 +131,7 @@ def test_what_was_destroyed_is_told_with_its_time_and_without_its_key(
     store.destroy([gone])
     with closing(KeyRows(place.database())) as rows:
         (row,) = rows.destroyed()
+        assert rows.alive() == {living}
     assert (row.kid, row.owner_kind, row.destroyed) == (gone, "person", clock.now().timestamp())
     assert row.wrapped == NOTHING
     assert store.alive(living)
