@@ -34,7 +34,7 @@ CANARIES = 5
 # Minutes of the map are here tenths of a second, and so are the eraser's.
 HURRY, NUDGE_S = 1 / 300, 1.0
 HOLDING = (COMMANDS, PERSONS, TEMPLATES, IDENTIFICATIONS)
-SLACK_S = 8.0  # what a machine that does other work may take for itself
+SLACK_S = 15.0  # what a machine that does other work may take for itself
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ async def world(cluster: Cluster, tmp_path: Path) -> AsyncIterator[World]:
         LiveSet(),
         SIGNER,
         tuple,
-        timedelta(seconds=3),
+        timedelta(seconds=30),
         nudge_every=timedelta(seconds=NUDGE_S),
         hurry=HURRY,
     )
@@ -76,11 +76,13 @@ async def test_every_canary_leaves_every_file(
         for person, _ in canaries:
             await world.delete(person)
         began, left = time.monotonic(), dict[str, float]()
+        looked = began
         promised = await _promised(world.cluster)
-        while len(left) < len(HOLDING) and time.monotonic() < began + max(promised.values()) + SLACK_S:
+        while len(left) < len(HOLDING) and looked < began + max(promised.values()) + SLACK_S:
             await asyncio.sleep(0.2)
-            still = _holding(broker, world.cluster, needles)
-            left |= {name: time.monotonic() - began for name in there - still - left.keys()}
+            looked = time.monotonic()
+            still = await asyncio.to_thread(_holding, broker, world.cluster, needles)
+            left |= dict.fromkeys(there - still - left.keys(), looked - began)
     for name in sorted(there):
         record_property(name, f"gone after {left.get(name, -1.0):.1f} s, promised {promised[name]:.1f} s")
         assert left.get(name, float("inf")) <= promised[name] + SLACK_S, (name, promised[name], left)
