@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from connectors.kafka import KafkaAccess
 from connectors.kafka_admin import KafkaAdmin, TopicPlan
 from pipeline import wiring
 from pipeline.auditing import canary
@@ -24,9 +25,11 @@ from pipeline.commands.asking import asking
 from pipeline.home import Home
 from pipeline.machine.supervisor import Supervisor
 from pipeline.operations import collections, persons
+from pipeline.operations.findings import note
 from pipeline.records import DIRECTORY
 from pipeline.settings import Clock, Settings, parse
 from pipeline.topology import COLLECTIONS, COMMANDS, GAPS, PERSONS, TEMPLATES, TOPICS
+from pipeline.wiring.receipts import erasures
 from tests.pipeline.erasing.settings_in_force import PLAIN
 
 pytestmark = [
@@ -147,6 +150,7 @@ async def test_the_command_says_the_same_to_machines(deployed: Deployed) -> None
     wrong = [line for line in told["lines"] if line["verdict"] in ("FAIL", "BLIND")]
     assert all(line["subject"] == "milvus" for line in wrong), wrong
     assert (told["passed"], process.returncode) == (not wrong, int(bool(wrong))), errors
+    assert set(told["seen"]) >= STORES
 
 
 async def test_an_auditor_who_looks_at_the_wrong_files_is_told_to_be_blind(deployed: Deployed, tmp_path: Path) -> None:
@@ -175,9 +179,25 @@ async def test_what_is_overdue_is_found_when_its_time_has_come(
     monkeypatch.setenv("FACELINE_MOVE_CLOCK", "1")
     later = deployed.settings.model_copy(update={"clock": Clock(offset=int(timedelta(days=8).total_seconds()))})
     # No stage has nudged the partitions meanwhile: the records of the canaries before still stand there.
-    lines = await deployed.audited(replace(deployed.audit(), settings=later))
+    audit = replace(deployed.audit(), settings=later)
+    lines = await deployed.audited(audit)
     overdue = {line.subject for line in failed(lines) if line.check == "kafka"}
     assert overdue >= IN_KAFKA
+    # Only what is clean is signed.
+    async with asking(Invocation(deployed.home)) as client:
+        await note(client, findings(lines, audit.evidence, PLAIN))
+    access = wiring.kafka_access(deployed.settings, deployed.home)
+    async with asyncio.timeout(60):
+        while not (signed := await _signed(access)):  # noqa: ASYNC110 - a topic tells nobody
+            await asyncio.sleep(0.5)
+    assert "key store" in signed
+    assert not overdue & signed
+
+
+async def _signed(access: KafkaAccess) -> set[str]:
+    """The stores that some erasure was found to have left."""
+    told = (await erasures(access, PLAIN)).told()
+    return {verified.store for each in told for verified in each.verified if verified.clean}
 
 
 async def test_the_end_of_a_canary_is_waited_for_and_measured(deployed: Deployed) -> None:
