@@ -206,9 +206,10 @@ class KeyRows:
             for kid, kind, name, expires, destroyed, root, wrapped in self._database.ask(statement)
         ]
 
-    def alive(self) -> set[str]:
-        """The ids of every key that can still open something."""
-        return {kid for (kid,) in self._database.ask("SELECT kid FROM faceline_keys WHERE destroyed IS NULL")}
+    def owned(self) -> set[str]:
+        """The ids of living keys that have neither a name nor an end: of persons, collections, faces of a list."""
+        statement = "SELECT kid FROM faceline_keys WHERE destroyed IS NULL AND name IS NULL AND expires IS NULL"
+        return {kid for (kid,) in self._database.ask(statement)}
 
     def ending(self) -> set[str]:
         """The ids of living keys that have an end: of faces, of frames."""

@@ -18,6 +18,7 @@ from pipeline.auditing.evidence import Evidence
 from pipeline.auditing.kafka_files import KafkaFiles
 from pipeline.auditing.kept import Kept
 from pipeline.auditing.leaving import Leaving
+from pipeline.auditing.receipted import kids_in_use
 from pipeline.auditing.report import Line
 from pipeline.erasing.bounds import Bound
 from pipeline.erasing.encodings import Vector
@@ -81,8 +82,9 @@ class Audit:
                 yield line
             # Before what is kept is read: of what is erased meanwhile nothing is searched.
             erased = (await erasures(access, deployment)).told()
+            in_use = kids_in_use(client.tables.live)
             kept = Kept(self.settings, self.home, folders, bounds, rows, self.given, self.evidence)
-            for line in await asyncio.to_thread(lambda: list(kept.lines(erased, cluster, bird))):
+            for line in await asyncio.to_thread(lambda: list(kept.lines(erased, in_use, cluster, bird))):
                 yield line
             async for line in leaving.lines(wait=self.wait):
                 yield line

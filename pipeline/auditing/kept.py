@@ -34,10 +34,12 @@ class Kept:
     given: Mapping[str, Vector]
     evidence: Evidence
 
-    def lines(self, erased: Sequence[Erased], cluster: ClusterState, bird: Canary) -> Iterator[Line]:
-        """A line for each thing; `erased` was known before, and `bird` deleted. Blocks."""
+    def lines(
+        self, erased: Sequence[Erased], in_use: frozenset[str], cluster: ClusterState, bird: Canary
+    ) -> Iterator[Line]:
+        """A line for each thing; `erased` and the keys `in_use` were known before, and `bird` deleted. Blocks."""
         at, destroyed = self.settings.now(), self.rows.destroyed()
-        told = receipted(erased, destroyed, self.rows.alive())
+        told = receipted(erased, destroyed, self.rows.owned(), in_use)
         evidence = self.evidence
         evidence.at, evidence.told, evidence.bounds, evidence.key_store = at, told, self.bounds, self.rows.name
         yield from keys.lines(self.rows, key_provider(self.settings, self.home), told)

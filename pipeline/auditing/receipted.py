@@ -1,12 +1,17 @@
 """What receipts say of keys, held against the keys themselves: which are whose, and whether one lives that is gone."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import chain
 
 from connectors.key_rows import KeyRow
 from pipeline.operations.erasures import Erased
 from pipeline.receipts import MOST_KEYS, destroyed_key, destroyed_keys
+from pipeline.views import LiveSet
+
+Many = Mapping[tuple[str, ...], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +40,51 @@ class Receipted:
         }
 
 
-def receipted(erased: Sequence[Erased], destroyed: Sequence[KeyRow], alive: Iterable[str]) -> Receipted:
-    """Find the keys of every erasure among those that the store calls destroyed, and among those that live."""
-    living = {destroyed_key(kid): kid for kid in alive}
-    known = living | {destroyed_key(row.kid): row.kid for row in destroyed}
+def receipted(
+    erased: Sequence[Erased], destroyed: Sequence[KeyRow], living: AbstractSet[str], in_use: AbstractSet[str]
+) -> Receipted:
+    """Find the keys of every erasure among those that the store calls destroyed, and among those that live there.
+
+    `in_use` are keys with which something is sealed that exists.
+    """
+    known = {destroyed_key(kid): kid for kid in living | {row.kid for row in destroyed}}
     kids = {
         each.id: frozenset(known[every] for every in each.keys)
         for each in erased
         if all(every in known for every in each.keys)
     }
-    many = _together(destroyed, frozenset[str]().union(*kids.values()))
+    others = frozenset[str]().union(*kids.values())
+    many = {**_together(destroyed, others), **_of_many(living - in_use - others)}
     kids |= {each.id: many[each.keys] for each in erased if each.id not in kids and each.keys in many}
-    revived = {living[every]: each for each in erased for every in each.keys if every in living}
+    revived = {
+        kid: each
+        for each in erased
+        for kid in kids.get(each.id) or (known[every] for every in each.keys if every in known)
+        if kid in living
+    }
     return Receipted(erased, kids, revived)
 
 
-def _together(destroyed: Sequence[KeyRow], others: Collection[str]) -> Mapping[tuple[str, ...], frozenset[str]]:
+def kids_in_use(live: LiveSet) -> frozenset[str]:
+    """The ids of the keys of everything that exists."""
+    return frozenset(
+        chain(
+            (each.name.kid for each in live.collections.values()),
+            (each.kid for each in live.persons.values()),
+            (each.vector.kid for each in live.templates.values()),
+        )
+    )
+
+
+def _together(destroyed: Sequence[KeyRow], others: AbstractSet[str]) -> Many:
     """The keys of erasures of which a receipt has one fingerprint for all: they were destroyed in one moment."""
     moments: dict[float | None, set[str]] = defaultdict(set)
     for row in destroyed:
         if row.kid not in others:
             moments[row.destroyed].add(row.kid)
-    return {destroyed_keys(kids): frozenset(kids) for kids in moments.values() if len(kids) > MOST_KEYS}
+    return {receipt: kids for moment in moments.values() for receipt, kids in _of_many(moment).items()}
+
+
+def _of_many(kids: AbstractSet[str]) -> Many:
+    """Keys by the fingerprint that a receipt has for all, where they are so many."""
+    return {destroyed_keys(kids): frozenset(kids)} if len(kids) > MOST_KEYS else {}

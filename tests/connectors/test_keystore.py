@@ -127,11 +127,13 @@ def test_what_was_destroyed_is_told_with_its_time_and_without_its_key(
     store: KeyStore, place: Place, clock: Clock
 ) -> None:
     living, gone = store.new("person"), store.new("person")
+    store.named("place", None)
+    store.new("session", NOON + timedelta(hours=1))
     clock.seconds = 7.0
     store.destroy([gone])
     with closing(KeyRows(place.database())) as rows:
         (row,) = rows.destroyed()
-        assert rows.alive() == {living}
+        assert rows.owned() == {living}
     assert (row.kid, row.owner_kind, row.destroyed) == (gone, "person", clock.now().timestamp())
     assert row.wrapped == NOTHING
     assert store.alive(living)

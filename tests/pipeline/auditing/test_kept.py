@@ -59,7 +59,7 @@ def audited(home: Home, *erased: Erased) -> tuple[dict[tuple[str, str], Line], E
     folders = Folders(home.path, kafka, home.milvus, home.keys)
     with closing(key_rows(settings, home)) as rows:
         kept = Kept(settings, home, folders, BOUNDS, rows, {}, evidence)
-        return {(line.check, line.subject): line for line in kept.lines(erased, CLUSTER, BIRD)}, evidence
+        return {(line.check, line.subject): line for line in kept.lines(erased, frozenset(), CLUSTER, BIRD)}, evidence
 
 
 def destroyed(home: Home) -> tuple[str, Erased]:

@@ -1,7 +1,7 @@
 """Destroyed keys: what a store shows that was restored from a copy, or changed by hand, is caught."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,11 +13,14 @@ from connectors.key_sqlite import SqliteKeys
 from connectors.keystore import KeyStore
 from connectors.root_key import RootKeyFiles
 from pipeline.auditing import keys
-from pipeline.auditing.receipted import Receipted, receipted
+from pipeline.auditing.receipted import Receipted, kids_in_use, receipted
 from pipeline.auditing.report import Line, Verdict
+from pipeline.changes import Put
 from pipeline.operations.erasures import Erased
 from pipeline.receipts import destroyed_keys
-from tests.pipeline.examples import NOON
+from pipeline.topology import COLLECTIONS, PERSONS, TEMPLATES
+from pipeline.views import LiveSet
+from tests.pipeline.examples import NOON, collection, person, template
 
 
 @pytest.fixture
@@ -26,13 +29,13 @@ def store(tmp_path: Path) -> Iterator[KeyStore]:
         yield opened
 
 
-def told(rows: KeyRows, *erased: Erased) -> Receipted:
-    return receipted(erased, rows.destroyed(), rows.alive())
+def told(rows: KeyRows, *erased: Erased, in_use: Collection[str] = ()) -> Receipted:
+    return receipted(erased, rows.destroyed(), rows.owned(), frozenset(in_use))
 
 
-def audit(folder: Path, *erased: Erased) -> list[Line]:
+def audit(folder: Path, *erased: Erased, in_use: Collection[str] = ()) -> list[Line]:
     with closing(KeyRows(SqliteKeys(folder / "keys.sqlite"))) as rows:
-        return list(keys.lines(rows, RootKeyFiles(folder), told(rows, *erased)))
+        return list(keys.lines(rows, RootKeyFiles(folder), told(rows, *erased, in_use=in_use)))
 
 
 def erasure(name: str, *kids: str) -> Erased:
@@ -115,6 +118,25 @@ def test_of_many_keys_a_receipt_has_one_fingerprint_and_they_are_known_by_their_
     line = audit(tmp_path, group)[1]
     assert line.verdict is Verdict.CANNOT_TELL
     assert "the keys of 1 erasures, such as group" in line.text
+
+
+def test_of_many_keys_that_live_again_nothing_is_in_use(store: KeyStore, tmp_path: Path) -> None:
+    many, living = [f"{number:032x}" for number in range(301)], store.new("person")
+    store.destroy(many)
+    change(tmp_path, "UPDATE faceline_keys SET destroyed = NULL WHERE kid <> ?", living)
+    group = erasure("group", *many)
+    line = audit(tmp_path, group, in_use={living})[1]
+    assert line.verdict is Verdict.FAIL
+    assert "301 keys live that an erasure destroyed" in line.text
+    assert audit(tmp_path, group)[1].verdict is Verdict.CANNOT_TELL, "one more lives, which is not the group's"
+
+
+def test_what_exists_uses_its_keys() -> None:
+    live = LiveSet()
+    live.apply_change(COLLECTIONS, Put("u", collection("u")))
+    live.apply_change(PERSONS, Put("p", person("p", kid="of a person")))
+    live.apply_change(TEMPLATES, Put("u/e", template("e", None, uid="u", kid="of a face")))
+    assert kids_in_use(live) == {"key-of-u", "of a person", "of a face"}
 
 
 def test_an_erasure_that_destroyed_no_key_is_told_by_its_subject_alone(store: KeyStore, tmp_path: Path) -> None:
