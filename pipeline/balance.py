@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 
@@ -124,7 +125,11 @@ def _first(sampled: int) -> Ranges:
 
 
 async def read_books(
-    connect: Callable[[], AIOKafkaConsumer], deployment: Deployment, *, camera: str | None = None
+    connect: Callable[[], AIOKafkaConsumer],
+    deployment: Deployment,
+    clock: Callable[[], datetime],
+    *,
+    camera: str | None = None,
 ) -> Books:
     """Read the books from Kafka, as they stand now; of one camera, only the partition it writes to.
 
@@ -145,7 +150,7 @@ async def read_books(
 
     own = None if camera is None else (deployment.scale.of_camera(camera),)
     for topics, partitions in (((LEDGER, GAPS), own), ((DEAD_LETTERS,), None)):
-        follower = Follower(connect(), deployment, topics, enter, partitions=partitions)
+        follower = Follower(connect(), deployment, topics, enter, clock=clock, partitions=partitions)
         try:
             await follower.start()
         finally:

@@ -42,12 +42,14 @@ def shell(
     """The stage of that name in its shell, ready to run; `folder` is for what the shell keeps, and may be lost."""
     deployment, node, live = parts.settings.deployment(), STAGES[name], LiveSet()
     stage: Any = wiring.stage(name, parts, live)
-    replay = Replay(deployment, lambda: kafka.consumer(access))
+    replay = Replay(deployment, lambda: kafka.consumer(access), parts.settings.now)
     if node.shell == "keeper":
         from pipeline.keeper import Keeper
 
         kept: Desk[KeptStage[Any, Any]] = Desk(stage, deployment, attempts, clock, replay)
-        tables = Follower(replay.reader(), deployment, node.follows, stage.follow) if node.follows else None
+        tables = None
+        if node.follows:
+            tables = Follower(replay.reader(), deployment, node.follows, stage.follow, clock=replay.clock)
         upkeep = _upkeep(stage, access, replay, tables, clock) if isinstance(stage, Erase) and tables else None
         return Keeper(kept, access, parts.keys, meter, instance=f"{name}-{instance}", tables=tables, upkeep=upkeep)
     from pipeline.worker import Worker  # it loads Faust

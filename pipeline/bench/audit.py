@@ -138,7 +138,8 @@ async def audited(
         also(received)
 
     access = wiring.kafka_access(deployment.settings, deployment.home)
-    follower = Follower(reader(access), deployment.settings.deployment(), topics, take)
+    settings = deployment.settings
+    follower = Follower(reader(access), settings.deployment(), topics, take, clock=settings.now)
     try:
         await follower.start()
         running = asyncio.create_task(follower.run())

@@ -50,7 +50,7 @@ class Deployed:
     async def books(self) -> Books:
         """What ledger, gaps and dead letters say now."""
         access = wiring.kafka_access(self.settings, self.home)
-        return await read_books(lambda: reader(access), self.settings.deployment())
+        return await read_books(lambda: reader(access), self.settings.deployment(), self.settings.now)
 
     async def drained(self) -> Books:
         """The books, once every session is closed and every frame accounted for, or after two minutes as they are."""

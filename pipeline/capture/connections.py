@@ -74,7 +74,7 @@ async def run(
         reader = await ending.unless(_reached(lambda: kafka.consumer(access, group=group)))
         clients.append(reader)
         streams = CameraStreams(producer, deployment, camera.name)
-        await ending.unless(settle(lambda: kafka.consumer(access), deployment, streams))
+        await ending.unless(settle(lambda: kafka.consumer(access), deployment, streams, clock))
         room = Room(Pressure(camera.policy, camera.fps))
         capture = Capture(camera, streams, keys, room, ending, clock=clock, random=random, metrics=metrics)
         following = asyncio.create_task(room.follow(BacklogReader(reader, deployment.name(FRAMES), streams.partition)))

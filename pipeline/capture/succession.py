@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
 
@@ -61,14 +62,19 @@ def settlement(books: Books, camera: str, standing: Standing) -> tuple[list[Gap]
     return gaps, ledgers
 
 
-async def settle(connect: Callable[[], AIOKafkaConsumer], deployment: Deployment, streams: CameraStreams) -> None:
+async def settle(
+    connect: Callable[[], AIOKafkaConsumer],
+    deployment: Deployment,
+    streams: CameraStreams,
+    clock: Callable[[], datetime],
+) -> None:
     """Close what former processes of this camera left open. `connect` makes consumers without a group."""
-    books = await read_books(connect, deployment, camera=streams.camera)
+    books = await read_books(connect, deployment, clock, camera=streams.camera)
     if not unsettled(books, streams.camera):
         return
-    standing = await _standing(connect(), deployment, streams)
+    standing = await _standing(connect(), deployment, streams, clock)
     # What detect has done is purged: once more, or a frame that it did meanwhile would be in neither.
-    books = await read_books(connect, deployment, camera=streams.camera)
+    books = await read_books(connect, deployment, clock, camera=streams.camera)
     gaps, ledgers = settlement(books, streams.camera, standing)
     # The ledgers last: killed in between, the next process finds the sessions open and begins again.
     for gap in gaps:
@@ -84,7 +90,9 @@ async def settle(connect: Callable[[], AIOKafkaConsumer], deployment: Deployment
         )
 
 
-async def _standing(consumer: AIOKafkaConsumer, deployment: Deployment, streams: CameraStreams) -> Standing:
+async def _standing(
+    consumer: AIOKafkaConsumer, deployment: Deployment, streams: CameraStreams, clock: Callable[[], datetime]
+) -> Standing:
     found: dict[str, Ranges] = defaultdict(tuple)
 
     def note(received: Received) -> None:
@@ -93,7 +101,7 @@ async def _standing(consumer: AIOKafkaConsumer, deployment: Deployment, streams:
             if frame.id.camera == streams.camera:
                 found[frame.id.session] = add(found[frame.id.session], frame.id.sequence)
 
-    follower = Follower(consumer, deployment, (FRAMES,), note, partitions=(streams.partition,))
+    follower = Follower(consumer, deployment, (FRAMES,), note, clock=clock, partitions=(streams.partition,))
     try:
         await follower.start()
     finally:

@@ -57,7 +57,8 @@ async def _rebuilt(call: Invocation) -> list[Rebuilt]:
             closing(wiring.milvus(call.settings, call.home)) as milvus,
             console.status("beginning") as status,
         ):
-            opening, index = Templates(keys, wiring.catalogue()), MilvusRebuilding.of(milvus, Rotations(keys))
+            opening = Templates(keys, wiring.catalogue())
+            index = MilvusRebuilding.of(milvus, Rotations(keys), call.settings.now)
             return await rebuilding.rebuild(client, index, opening.enrolled, tell=status.update)
 
 

@@ -74,7 +74,7 @@ async def _read(home: Home, settings: Settings, witness: Witness, snapshots: Sna
             witness.fail(task.exception() or RuntimeError("the reading of the topics ended by itself"))
 
     consumer = reader(wiring.kafka_access(settings, home))
-    follower = Follower(consumer, settings.deployment(), TOPICS, take)
+    follower = Follower(consumer, settings.deployment(), TOPICS, take, clock=settings.now)
     try:
         await follower.start()
         running = asyncio.create_task(follower.run())
@@ -111,7 +111,7 @@ async def _until_asked(home: Home, screen: Screen) -> None:
 
 async def _settled(home: Home, settings: Settings) -> dict[str, Balance]:
     access = wiring.kafka_access(settings, home)
-    return await settled(lambda: read_books(lambda: reader(access), settings.deployment()))
+    return await settled(lambda: read_books(lambda: reader(access), settings.deployment(), settings.now))
 
 
 def _tell(found: Mapping[str, Balance], screen: Screen) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
@@ -18,6 +19,7 @@ class Replay:
 
     deployment: Deployment
     reader: Callable[[], AIOKafkaConsumer]
+    clock: Callable[[], datetime]
 
     async def __call__(self, stage: Replaying[Any], partition: int) -> Any:
         """The state behind everything that was committed before this call."""
@@ -29,7 +31,9 @@ class Replay:
             nonlocal state
             state = stage.replay(state, received)
 
-        follower = Follower(self.reader(), self.deployment, stage.node.replays, learn, partitions=[partition])
+        follower = Follower(
+            self.reader(), self.deployment, stage.node.replays, learn, clock=self.clock, partitions=[partition]
+        )
         await follower.start()
         await follower.stop()
         return state

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
 
 from aiokafka import AIOKafkaConsumer, TopicPartition  # type: ignore[import-untyped]
 from aiokafka.structs import ConsumerRecord  # type: ignore[import-untyped]
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.002
 # Kafka keeps a tombstone for a day after its cleaner met it (`delete.retention.ms`): for half of that it surely has it.
-STALE_SECONDS = 12 * 3600.0
+STALE = timedelta(hours=12)
 
 
 class StaleViewError(Exception):
@@ -29,6 +29,8 @@ class Follower:
     a newer release raises NewerSchemaError, because a table read in part would be a lie; and where nothing was heard
     for longer than tombstones are surely kept, it is StaleViewError.
 
+    `clock` tells how long nothing was heard, while the machine slept as well: it is not the one that tests move.
+
     `ends` is a consumer that reads uncommitted records, started and stopped by whoever made it; without it, the ends
     are the committed ones. A transaction is acknowledged before all its partitions show it, so whoever must see what
     another process was told needs the former.
@@ -41,13 +43,17 @@ class Follower:
         topics: Iterable[Topic],
         on_change: Callable[[Received], None],
         *,
+        clock: Callable[[], datetime],
         partitions: Iterable[int] | None = None,
         ends: AIOKafkaConsumer | None = None,
     ) -> None:
         self._consumer = consumer
         self._ends = consumer if ends is None else ends
         self._running = False
-        self._fresh_at = time.time()
+        self._clock = clock
+        self._looked_at = clock()
+        # The consumer's stamp of its last answer, by a clock of its own, and a time of ours no later than that.
+        self._answers: dict[TopicPartition, tuple[int | None, datetime]] = {}
         self._topics = {deployment.name(topic): topic for topic in topics}
         self._on_change = on_change
         self._reading = asyncio.Lock()
@@ -76,14 +82,18 @@ class Follower:
 
     def _check_age(self) -> None:
         """A machine can sleep for days, and a broker be away for as long: both end in a view that nothing corrects."""
-        now = time.time()
-        answered = [self._consumer.last_poll_timestamp(partition) for partition in self._consumer.assignment()]
-        heard_at = min([self._fresh_at, *(each / 1000 for each in answered if each is not None)])
+        now = self._clock()
+        for partition in self._consumer.assignment():
+            stamp = self._consumer.last_poll_timestamp(partition)
+            if partition not in self._answers or self._answers[partition][0] != stamp:
+                self._answers[partition] = (stamp, self._looked_at)
+        heard_at = min([self._looked_at, *(at for _, at in self._answers.values())])
         silent = now - heard_at
         # A stale view stays stale, however much it hears from now on.
-        self._fresh_at = heard_at if silent > STALE_SECONDS else now
-        if silent > STALE_SECONDS:
-            raise StaleViewError(f"the view of {', '.join(self._topics)} has heard nothing for {silent:.0f} s")
+        self._looked_at = heard_at if silent > STALE else now
+        if silent > STALE:
+            seconds = silent.total_seconds()
+            raise StaleViewError(f"the view of {', '.join(self._topics)} has heard nothing for {seconds:.0f} s")
 
     async def catch_up(self) -> None:
         """Wait until the view has seen everything that was acknowledged before this call."""

@@ -28,6 +28,7 @@ from models.pack import FaceModels
 from models.quality import quality
 from pipeline import codec
 from pipeline.changes import applied
+from pipeline.codec import Received
 from pipeline.operations import Forgotten, Refused
 from pipeline.operations.ask import ANSWER_SECONDS, Asker
 from pipeline.operations.client import FOLLOWED, Client, Tables, followed
@@ -135,7 +136,11 @@ def reader(access: KafkaAccess) -> AIOKafkaConsumer:
 async def everything_told(access: KafkaAccess, deployment: Deployment) -> list[Identification]:
     """The identifications that the topic holds now, the last word of each track."""
     told: dict[str, Identification] = {}
-    view = Follower(reader(access), deployment, (IDENTIFICATIONS,), lambda received: applied(told, received.change))
+
+    def take(received: Received) -> None:
+        applied(told, received.change)
+
+    view = Follower(reader(access), deployment, (IDENTIFICATIONS,), take, clock=wall_clock)
     try:
         await view.start()
     finally:
@@ -187,17 +192,17 @@ async def client(
     producer = kafka.producer(access)
     asker, tables = Asker(producer, deployment, timeout=patience), Tables()
     ends = kafka.consumer(access, committed=False)
+
+    def follow(topics: Sequence[Topic], hear: Callable[[Received], None]) -> Follower:
+        return Follower(reader(access), deployment, topics, hear, clock=wall_clock, ends=ends)
+
     async with AsyncExitStack() as opened:
         opened.push_async_callback(producer.stop)
         opened.push_async_callback(ends.stop)
         with answering(access):
             await producer.start()
             await ends.start()
-            view = await opened.enter_async_context(
-                followed(
-                    asker, tables, lambda topics, hear: Follower(reader(access), deployment, topics, hear, ends=ends)
-                )
-            )
+            view = await opened.enter_async_context(followed(asker, tables, follow))
         yield Client(
             principal=principal,
             asker=asker,

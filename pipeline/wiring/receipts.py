@@ -69,11 +69,12 @@ async def chains(access: KafkaAccess, deployment: Deployment) -> dict[int, list[
 async def _everything(
     access: KafkaAccess, deployment: Deployment, topics: tuple[Topic, ...], take: Callable[[Received], None]
 ) -> None:
+    from connectors.keystore import wall_clock
     from pipeline.wiring.asking import answering, check_topics, reader
 
     await asyncio.to_thread(check_topics, access, deployment, topics)
     with answering(access):
-        view = Follower(reader(access), deployment, topics, take)
+        view = Follower(reader(access), deployment, topics, take, clock=wall_clock)
         try:
             await view.start()
         finally:

@@ -66,7 +66,8 @@ async def _faces(
     parts: Parts, access: KafkaAccess, deployment: Deployment, client: Client, templates: Templates
 ) -> AsyncIterator[Faces]:
     view, ends, producer = FaceView(), kafka.consumer(access, committed=False), kafka.producer(access)
-    follower = Follower(kafka.consumer(access), deployment, (FACES,), view.apply, ends=ends)
+    now = parts.settings.now
+    follower = Follower(kafka.consumer(access), deployment, (FACES,), view.apply, clock=now, ends=ends)
     async with AsyncExitStack() as opened:
         for each in (producer, ends, follower):
             opened.push_async_callback(each.stop)

@@ -91,7 +91,7 @@ class Deployed:
 
     async def balance(self) -> Balance:
         access = wiring.kafka_access(self.settings, self.home)
-        books = await read_books(lambda: reader(access), self.settings.deployment())
+        books = await read_books(lambda: reader(access), self.settings.deployment(), self.settings.now)
         return balances(books)["door"]
 
     async def publish(self, topic: Topic, partition: int, *records: Sequence[object]) -> list[int]:

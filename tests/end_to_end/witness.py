@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from connectors import kafka
 from connectors.kafka import KafkaAccess
-from connectors.keystore import KeyDestroyed, KeyStore
+from connectors.keystore import KeyDestroyed, KeyStore, wall_clock
 from pipeline.changes import Put
 from pipeline.codec import Received, unseal
 from pipeline.records import DeadLetter, Face, Identification
@@ -25,7 +25,7 @@ class Witness:
         self._keys = keys
         self._contents: dict[str, tuple[object, ...]] = {}
         topics = (FACES, IDENTIFICATIONS, DEAD_LETTERS)
-        self._follower = Follower(kafka.consumer(access), deployment, topics, self._see)
+        self._follower = Follower(kafka.consumer(access), deployment, topics, self._see, clock=wall_clock)
 
     async def start(self) -> None:
         await self._follower.start()

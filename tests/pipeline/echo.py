@@ -16,6 +16,7 @@ from typing import Any
 
 from connectors import kafka
 from connectors.kafka import KafkaAccess
+from connectors.keystore import wall_clock
 from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
 from pipeline.keeper import Keeper
@@ -131,7 +132,7 @@ async def main(shell: str, bootstrap: str, prefix: str, instance: str, folder: P
     kafka.SESSION_MS, kafka.HEARTBEAT_MS = 6_000, 1_000
     access = KafkaAccess(bootstrap)
     attempts, deployment = Attempts(folder / f"{instance}.attempts"), Deployment(prefix=prefix)
-    replay = Replay(deployment, lambda: kafka.consumer(access))
+    replay = Replay(deployment, lambda: kafka.consumer(access), wall_clock)
     desk = Desk(Echo(instance), deployment, attempts, lambda: datetime.now(UTC), replay)
     meter = Meter(Metrics("echo"), "echo", FACES.name)
     stop = asyncio.Event()

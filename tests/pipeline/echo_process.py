@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors import kafka
+from connectors.keystore import wall_clock
 from pipeline.changes import Put
 from pipeline.codec import Received, encode
 from pipeline.records import DeadLetter, Identification
@@ -34,7 +35,9 @@ class Ear:
         self.told: dict[str, list[Identification]] = {}
         self.letters: list[DeadLetter] = []
         topics = (IDENTIFICATIONS, DEAD_LETTERS)
-        self._follower = Follower(kafka.consumer(cluster.access), cluster.deployment, topics, self._hear)
+        self._follower = Follower(
+            kafka.consumer(cluster.access), cluster.deployment, topics, self._hear, clock=wall_clock
+        )
 
     async def start(self) -> None:
         await self._follower.start()

@@ -37,13 +37,13 @@ async def kept(
 ) -> AsyncIterator[Keeper]:
     """One stage in its shell, as `faceline worker` runs it, until the block ends."""
     access, name = cluster.access, stage.node.name
-    replay = Replay(cluster.deployment, lambda: kafka.consumer(access))
+    replay = Replay(cluster.deployment, lambda: kafka.consumer(access), wall_clock)
     desk = Desk(stage, cluster.deployment, Attempts(folder / f"{name}.attempts"), clock, replay)
     meter = Meter(Metrics(name), name, stage.node.input.name)
     tables: Follower | None = None
     upkeep = None
     if stage.node.follows:
-        tables = Follower(replay.reader(), cluster.deployment, stage.node.follows, stage.follow)  # type: ignore[attr-defined]
+        tables = Follower(replay.reader(), cluster.deployment, stage.node.follows, stage.follow, clock=wall_clock)  # type: ignore[attr-defined]
         if isinstance(stage, Erase):
             withdrawal = Withdrawal(stage.live, stage.positions, "erase")
             upkeep = Upkeeper(access, replay, withdrawal, tables, KafkaAdmin(access), clock)

@@ -4,7 +4,6 @@ What aiokafka fetches beforehand is here what was visible a moment ago: a reader
 """
 
 import asyncio
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -189,8 +188,8 @@ class SimulatedConsumer:
         return bool(self._topic)
 
     def last_poll_timestamp(self, tp: TopicPartition) -> int:
-        """When the broker last answered, in milliseconds of the true time: a day of the simulation is none there."""
-        return round(time.time() * 1000)
+        """When the broker last answered, in milliseconds of a clock of its own, as aiokafka's is."""
+        return round(self._moment() * 1000)
 
     @property
     def is_behind(self) -> bool:

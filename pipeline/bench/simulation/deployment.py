@@ -122,9 +122,11 @@ class Machine:
         node = STAGES[name.partition("-")[0]]
         keys, clock = self.keys(name), partial(self.now, name)
         attempts = Attempts(cast(Path, self._notes.setdefault(name, SimulatedNote())))
-        replay, stage = Replay(DEPLOYMENT, self._reader), self._stage(node.name, keys)
+        replay, stage = Replay(DEPLOYMENT, self._reader, clock), self._stage(node.name, keys)
         desk: Desk[KeptStage[Any, Any]] = Desk(stage, DEPLOYMENT, attempts, clock, replay)
-        tables = Follower(self._reader(), DEPLOYMENT, node.follows, stage.follow) if node.follows else None
+        tables = None
+        if node.follows:
+            tables = Follower(self._reader(), DEPLOYMENT, node.follows, stage.follow, clock=clock)
         upkeep = self._upkeep(stage, replay, tables, clock) if tables and isinstance(stage, Erase) else None
         return Keeper(desk, self.access, keys, self.meter, instance=name, tables=tables, upkeep=upkeep)
 

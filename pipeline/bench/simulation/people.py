@@ -226,7 +226,7 @@ async def people(machine: Machine, chance: random.Random, checker: Checker) -> A
     await ends.start()
 
     def follow(topics: Any, hear: Any) -> Follower:
-        return Follower(kafka.consumer(machine.access), DEPLOYMENT, topics, hear, ends=ends)
+        return Follower(kafka.consumer(machine.access), DEPLOYMENT, topics, hear, clock=machine.now, ends=ends)
 
     async with followed(asker, tables, follow) as view:
         client = Client(

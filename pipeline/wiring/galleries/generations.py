@@ -8,7 +8,6 @@ Milvus, by one more alias of it, so that any process knows it and it ends with t
 """
 
 import re
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -56,10 +55,10 @@ class Generations:
             if name is not None and made(name) <= made_before and self.milvus.target(WORN + name) is not None
         ]
 
-    def next(self, place: str) -> str:
+    def next(self, place: str, now: datetime) -> str:
         """The name of a generation that is newer than all of this place, and that no dropped one has had."""
         newest = max((int(name.rpartition("__")[2]) for name in self.of(place)), default=0)
-        return f"{place}__{max(newest + 1, time.time_ns() // 1_000_000)}"
+        return f"{place}__{max(newest + 1, int(now.timestamp() * 1000))}"
 
 
 def made(generation: str) -> datetime:

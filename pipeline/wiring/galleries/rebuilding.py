@@ -37,10 +37,11 @@ class MilvusRebuilding:
     milvus: Milvus
     generations: Generations
     rotations: Rotations
+    now: Callable[[], datetime]
 
     @classmethod
-    def of(cls, milvus: Milvus, rotations: Rotations) -> "MilvusRebuilding":
-        return cls(milvus, Generations(milvus), rotations)
+    def of(cls, milvus: Milvus, rotations: Rotations, now: Callable[[], datetime]) -> "MilvusRebuilding":
+        return cls(milvus, Generations(milvus), rotations, now)
 
     def alone(self) -> AbstractContextManager[None]:
         return self.rotations.keys.alone(WORK)
@@ -61,7 +62,7 @@ class MilvusRebuilding:
         }
 
     def _next(self, there: str, shown: str) -> str:
-        name = self.generations.next(there)
+        name = self.generations.next(there, self.now())
         self.milvus.ensure(MAKING + name, *self.milvus.form(shown))
         self.rotations.draw(name)
         self.milvus.rename(MAKING + name, name)

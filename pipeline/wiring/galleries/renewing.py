@@ -66,7 +66,7 @@ async def renewed(
     settings = parts.settings
     made_before = now() - timedelta(seconds=settings.milvus.renew)
     with closing(parts.milvus()) as milvus:
-        index = MilvusRebuilding.of(milvus, Rotations(parts.keys))
+        index = MilvusRebuilding.of(milvus, Rotations(parts.keys), now)
         # Patiently: an idle connection is one that Milvus Lite has hung up on.
         if not await asyncio.to_thread(patiently, lambda: index.due(made_before), PATIENCE):
             return []

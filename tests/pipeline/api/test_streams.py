@@ -10,6 +10,7 @@ import pytest
 
 from connectors import kafka
 from connectors.broker import EmbeddedBroker
+from connectors.keystore import wall_clock
 from models.image import decode
 from pipeline.changes import Put
 from pipeline.codec import Received, encode, seal
@@ -73,7 +74,7 @@ async def test_a_camera_and_the_api_share_faces_and_nothing_else(open_house: Hou
             told.append(received.change.value)
 
     deployment = door.settings.deployment()
-    follower = Follower(kafka.consumer(door.access), deployment, (IDENTIFICATIONS,), hear)
+    follower = Follower(kafka.consumer(door.access), deployment, (IDENTIFICATIONS,), hear, clock=wall_clock)
     await follower.start()
     following = asyncio.create_task(follower.run())
     through_the_door = await door.detected(pictures["grace again"])

@@ -18,7 +18,7 @@ import pytest
 from connectors import kafka
 from connectors.broker import EmbeddedBroker
 from connectors.footage import Scene, make_clip
-from connectors.keystore import KeyStore
+from connectors.keystore import KeyStore, wall_clock
 from connectors.rtsp_server import RtspServer
 from pipeline.balance import Balance, Books, balances, read_books
 from pipeline.capture.camera_streams import CameraStreams
@@ -120,7 +120,7 @@ class Place:
         return asyncio.create_task(running)
 
     async def books(self) -> Books:
-        return await read_books(lambda: kafka.consumer(self.cluster.access), self.cluster.deployment)
+        return await read_books(lambda: kafka.consumer(self.cluster.access), self.cluster.deployment, wall_clock)
 
     async def settled(self) -> Balance:
         """The balance, once detect has told of every frame that it will ever see."""

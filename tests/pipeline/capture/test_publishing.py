@@ -15,7 +15,7 @@ from aiokafka.errors import TopicAuthorizationFailedError  # type: ignore[import
 from connectors import kafka
 from connectors.broker import EmbeddedBroker
 from connectors.kafka_admin import KafkaAdmin
-from connectors.keystore import KeyStore, SealBroken
+from connectors.keystore import KeyStore, SealBroken, wall_clock
 from pipeline.capture.backlog import Room
 from pipeline.capture.backpressure import Policy, Pressure
 from pipeline.capture.camera_streams import CameraStreams
@@ -80,7 +80,7 @@ async def published(cluster: Cluster) -> list[Frame]:
         assert received.partition == cluster.deployment.scale.of_camera("door")
         frames.append(received.change.value)
 
-    follower = Follower(kafka.consumer(cluster.access), cluster.deployment, (FRAMES,), note)
+    follower = Follower(kafka.consumer(cluster.access), cluster.deployment, (FRAMES,), note, clock=wall_clock)
     await follower.start()
     await follower.stop()
     return frames

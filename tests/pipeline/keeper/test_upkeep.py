@@ -14,7 +14,7 @@ from aiokafka.errors import ProducerFenced  # type: ignore[import-untyped]
 
 from connectors import kafka
 from connectors.kafka_admin import KafkaAdmin
-from connectors.keystore import KeyStore
+from connectors.keystore import KeyStore, wall_clock
 from pipeline.changes import Put, Tombstone
 from pipeline.codec import Received
 from pipeline.contract import asyncapi
@@ -164,8 +164,8 @@ async def _upkeeper(cluster: Cluster, timer: Any) -> AsyncIterator[Upkeeper]:
         live.apply(received)
         positions.apply(received)
 
-    replay = Replay(cluster.deployment, lambda: kafka.consumer(cluster.access))
-    tables = Follower(replay.reader(), cluster.deployment, (PERSONS,), follow)
+    replay = Replay(cluster.deployment, lambda: kafka.consumer(cluster.access), wall_clock)
+    tables = Follower(replay.reader(), cluster.deployment, (PERSONS,), follow, clock=wall_clock)
     await tables.start()
     admin = KafkaAdmin(cluster.access)
     made = Upkeeper(
@@ -184,7 +184,7 @@ async def test_who_came_back_is_left_alone_until_it_was_heard_or_for_a_while(
 ) -> None:
     now = [0.0]
     marks = Watermarks()
-    listener = Follower(kafka.consumer(cluster.access), cluster.deployment, (GATE,), marks.apply)
+    listener = Follower(kafka.consumer(cluster.access), cluster.deployment, (GATE,), marks.apply, clock=wall_clock)
     await listener.start()
     async with _upkeeper(cluster, lambda: now[0]) as upkeeper:
         await upkeeper.do(TakeOver(1), 0)
@@ -211,7 +211,7 @@ async def test_two_who_take_a_partition_over_take_turns(cluster: Cluster, monkey
     watermark = Emit(GATE, Put("identify", Watermark(positions={}, by="erase", at=datetime.now(UTC))))
     monkeypatch.setattr(Withdrawal, "tick", lambda _self, state, _now: (state, [watermark], None))
     heard: list[Received] = []
-    listener = Follower(kafka.consumer(cluster.access), cluster.deployment, (GATE,), heard.append)
+    listener = Follower(kafka.consumer(cluster.access), cluster.deployment, (GATE,), heard.append, clock=wall_clock)
     await listener.start()
     async with _upkeeper(cluster, time.monotonic) as upkeeper:
         await upkeeper.do(TakeOver(1), 0)
@@ -223,7 +223,9 @@ async def test_two_who_take_a_partition_over_take_turns(cluster: Cluster, monkey
 
 async def test_a_nudge_reaches_every_partition_and_says_nothing(cluster: Cluster) -> None:
     heard: list[Received] = []
-    listener = Follower(kafka.consumer(cluster.access), cluster.deployment, (IDENTIFICATIONS,), heard.append)
+    listener = Follower(
+        kafka.consumer(cluster.access), cluster.deployment, (IDENTIFICATIONS,), heard.append, clock=wall_clock
+    )
     await listener.start()
     async with _upkeeper(cluster, time.monotonic) as upkeeper:
         await upkeeper.do(Nudge(IDENTIFICATIONS), 0)

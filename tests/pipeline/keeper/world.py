@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from connectors import kafka
-from connectors.keystore import KeyStore
+from connectors.keystore import KeyStore, wall_clock
 from pipeline.changes import Put
 from pipeline.codec import Received, encode
 from pipeline.galleries import Candidate, Searched
@@ -149,7 +149,11 @@ async def at_work(cluster: Cluster, folder: Path, erase: Erase) -> AsyncIterator
         asking = await stack.enter_async_context(client(cluster.access, cluster.deployment, keys, "operator/test"))
         made = World(cluster, asking, Ghostly())
         listener = Follower(
-            kafka.consumer(cluster.access), cluster.deployment, (IDENTIFICATIONS, GATE, AUDIT), made.hear
+            kafka.consumer(cluster.access),
+            cluster.deployment,
+            (IDENTIFICATIONS, GATE, AUDIT),
+            made.hear,
+            clock=wall_clock,
         )
         await listener.start()
         running = asyncio.create_task(listener.run())

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from connectors.keystore import wall_clock
 from pipeline.changes import Put, Tombstone
 from pipeline.codec import Received, Unusable, decode
 from pipeline.records import DeadLetter, FrameId, Gap
@@ -67,7 +68,7 @@ class Counting:
         return state, outputs
 
 
-SILENT = Replay(Deployment(), lambda: pytest.fail("nobody reads here"))
+SILENT = Replay(Deployment(), lambda: pytest.fail("nobody reads here"), wall_clock)
 
 
 def desk(path: Path, stage: Counting) -> Desk[Counting]:

@@ -1,8 +1,8 @@
 """A view on a real Kafka: it holds everything that was acknowledged, skips what nobody can read, and never guesses."""
 
 import logging
-import time
 from collections.abc import AsyncIterator
+from itertools import count
 
 import pytest
 from aiokafka import AIOKafkaConsumer  # type: ignore[import-untyped]
@@ -12,7 +12,8 @@ from pipeline.changes import Put, Tombstone
 from pipeline.codec import NewerSchemaError, Received, encode
 from pipeline.topology import COLLECTIONS, FACES, PERSONS
 from pipeline.views import Follower, LiveSet
-from pipeline.views.follower import STALE_SECONDS, StaleViewError
+from pipeline.views.follower import STALE, StaleViewError
+from tests.connectors.clock import Clock
 from tests.pipeline.conftest import Cluster
 from tests.pipeline.examples import collection, face, person
 
@@ -48,9 +49,14 @@ async def writer(cluster: Cluster) -> AsyncIterator[Writer]:
 
 
 @pytest.fixture
-async def followed(cluster: Cluster) -> AsyncIterator[tuple[Follower, LiveSet]]:
-    live = LiveSet()
-    follower = Follower(kafka.consumer(cluster.access), cluster.deployment, (COLLECTIONS, PERSONS), live.apply)
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def followed(cluster: Cluster, clock: Clock) -> AsyncIterator[tuple[Follower, LiveSet]]:
+    live, topics = LiveSet(), (COLLECTIONS, PERSONS)
+    follower = Follower(kafka.consumer(cluster.access), cluster.deployment, topics, live.apply, clock=clock.now)
     yield follower, live
     await follower.stop()
 
@@ -102,7 +108,7 @@ async def test_a_table_that_a_newer_release_wrote_is_not_read_in_part(
         await follower.start()
 
 
-async def test_a_view_of_one_partition_hears_of_no_other(cluster: Cluster) -> None:
+async def test_a_view_of_one_partition_hears_of_no_other(cluster: Cluster, clock: Clock) -> None:
     producer = kafka.producer(cluster.access)
     await producer.start()
     heard: list[Received] = []
@@ -113,22 +119,22 @@ async def test_a_view_of_one_partition_hears_of_no_other(cluster: Cluster) -> No
             name, key=wire.key, value=wire.value, headers=list(wire.headers), partition=partition
         )
     await producer.stop()
-    follower = Follower(kafka.consumer(cluster.access), cluster.deployment, (FACES,), heard.append, partitions=[2])
+    reader = kafka.consumer(cluster.access)
+    follower = Follower(reader, cluster.deployment, (FACES,), heard.append, clock=clock.now, partitions=[2])
     await follower.start()
     await follower.stop()
     assert [each.change.key for each in heard] == ["f2"]
 
 
-async def test_a_view_that_has_heard_nothing_for_half_a_day_is_no_view(
-    followed: tuple[Follower, LiveSet], monkeypatch: pytest.MonkeyPatch
+async def test_a_view_that_has_not_looked_for_half_a_day_is_no_view(
+    followed: tuple[Follower, LiveSet], clock: Clock
 ) -> None:
-    """A machine slept meanwhile, or the broker was away: tombstones may have come and gone."""
+    """A machine slept meanwhile: tombstones may have come and gone."""
     follower, _ = followed
     await follower.start()
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + STALE_SECONDS - 60)
+    clock.seconds += STALE.total_seconds() - 60
     await follower.poll()
-    monkeypatch.setattr(time, "time", lambda: now + 2 * STALE_SECONDS)
+    clock.seconds += STALE.total_seconds() + 60
     with pytest.raises(StaleViewError, match="has heard nothing for"):
         await follower.poll()
     with pytest.raises(StaleViewError):
@@ -136,16 +142,34 @@ async def test_a_view_that_has_heard_nothing_for_half_a_day_is_no_view(
 
 
 async def test_a_view_whose_broker_was_away_for_half_a_day_stays_useless_when_it_is_back(
-    followed: tuple[Follower, LiveSet], monkeypatch: pytest.MonkeyPatch
+    followed: tuple[Follower, LiveSet], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However often it looked meanwhile."""
     follower, _ = followed
     await follower.start()
     with monkeypatch.context() as away:
-        long_ago = int((time.time() - 2 * STALE_SECONDS) * 1000)
-        away.setattr(AIOKafkaConsumer, "last_poll_timestamp", lambda _self, _partition: long_ago)
+        away.setattr(AIOKafkaConsumer, "last_poll_timestamp", lambda _self, _partition: 0)
+        await follower.poll()
+        for _ in range(2):
+            clock.seconds += STALE.total_seconds() / 2
+            await follower.catch_up()
+        clock.seconds += 1
         with pytest.raises(StaleViewError):
             await follower.catch_up()
     with pytest.raises(StaleViewError):
         await follower.catch_up()
     with pytest.raises(StaleViewError):
         await follower.poll()
+
+
+async def test_a_view_that_hears_now_and_then_stays_true_for_days(
+    followed: tuple[Follower, LiveSet], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever clock the consumer reads: that it was answered again is what counts."""
+    follower, _ = followed
+    await follower.start()
+    stamps = count(-1)
+    monkeypatch.setattr(AIOKafkaConsumer, "last_poll_timestamp", lambda _self, _partition: next(stamps))
+    for _ in range(10):
+        clock.seconds += STALE.total_seconds() - 60
+        await follower.catch_up()

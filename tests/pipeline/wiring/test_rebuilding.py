@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from connectors import ServiceRefused
-from connectors.keystore import KeyStore
+from connectors.keystore import KeyStore, wall_clock
 from connectors.milvus import Milvus, Row
 from connectors.milvus_server import EmbeddedMilvus
 from pipeline.changes import Change, Put, Tombstone
@@ -52,7 +52,7 @@ class Plant:
     def __post_init__(self) -> None:
         self.enrol = Enrol(MilvusIndex(self.store, CATALOGUE, self.rotations), self.opened)
         self.gallery = MilvusGallery(self.store, self.rotations)
-        self.rebuilding = MilvusRebuilding.of(self.store, self.rotations)
+        self.rebuilding = MilvusRebuilding.of(self.store, self.rotations, wall_clock)
 
     def opened(self, each: Template) -> Vectors | None:
         return self.vectors.get(each.persisted_face_id)

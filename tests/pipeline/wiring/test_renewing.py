@@ -45,7 +45,7 @@ def generations(running: House) -> Mapping[str, list[str]]:
 
 async def until_worn(running: House) -> None:
     with closing(Milvus(str(running.settings.milvus.uri))) as store:
-        index = MilvusRebuilding.of(store, Rotations(running.keys))
+        index = MilvusRebuilding.of(store, Rotations(running.keys), running.clock)
         async with asyncio.timeout(30):
             while not index.due(running.clock() + timedelta(days=1)):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
