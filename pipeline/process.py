@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from filelock import FileLock, Timeout
 
-from connectors import ServiceUnavailable, kafka
+from connectors import ServiceRefused, ServiceUnavailable, kafka
 from pipeline import wiring
 from pipeline.home import Home, HomeError
 from pipeline.metrics import Metrics, serve
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MISTAKE = 2
 UNAVAILABLE = 69
 BUG = 70
 GRACE_S = 4.0
@@ -207,6 +208,11 @@ async def _until_stopped(work: Coroutine[Any, Any, int | None], stop: asyncio.Ev
         acquit()
         log.error("a service is absent (%s): ending, to be started again", type(error).__name__)  # noqa: TRY400
         _end(UNAVAILABLE)
+    except ServiceRefused as refusal:
+        # A person's to mend, and until then it would end the process over every record alike.
+        acquit()
+        log.error("%s: ending, to be started again", refusal)  # noqa: TRY400
+        _end(MISTAKE)
     except Exception:
         log.exception("ending before anything is acknowledged")
         _end(BUG)

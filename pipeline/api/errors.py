@@ -77,7 +77,7 @@ def status_of(operation: str, code: str) -> int:
         return 400 if operation == "verify" and code not in SOUGHT else 404
     if code.endswith(("Exists", "TrainingNotFinished", "Conflict")):
         return 409
-    return {"UnsupportedFeature": 403, "QuotaExceeded": 403}.get(code, 400)
+    return {"UnsupportedFeature": 403, "QuotaExceeded": 403, "InternalServerError": 500}.get(code, 400)
 
 
 def _messages() -> Iterator[tuple[str, str]]:

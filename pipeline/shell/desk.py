@@ -1,6 +1,7 @@
 """One stage at work on what was read from a partition: in portions, each with its outbox, suspects alone."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,8 +14,10 @@ from pipeline.records import Frame
 from pipeline.shell.attempts import MOST, Attempts
 from pipeline.shell.outbox import Outbox, outbox
 from pipeline.shell.replay import Replay
-from pipeline.stages.contract import Output, Stage
+from pipeline.stages.contract import Obliged, Output, Stage
 from pipeline.topology import Deployment
+
+log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime]
 S = TypeVar("S", bound=Stage[Any, Any], covariant=True)
@@ -68,14 +71,36 @@ class Desk(Generic[S]):
 
     async def _prepared(self, partition: int, taken: Sequence[Received | Unusable]) -> Step:
         good = [each for each in taken if isinstance(each, Received)]
-        is_condemned = self.attempts.deaths(partition, taken[0].offset) >= MOST
-        if not good or is_condemned:
+        if not good or self._is_condemned(taken[0]):
             return partial(self._passed_over, partition, taken)
         prepared = await asyncio.to_thread(self.stage.prepare, good)
         return partial(self._stepped, partition, taken, prepared)
 
+    def _is_condemned(self, suspect: Received | Unusable) -> bool:
+        deaths = self.attempts.deaths(suspect.partition, suspect.offset)
+        if deaths < MOST or isinstance(suspect, Unusable):
+            return False
+        stage: object = self.stage
+        if not isinstance(stage, Obliged) or stage.may_pass_over(suspect):
+            return True
+        log.error(
+            "%s/%d at offset %d was in hand at %d ends of this process, and may not be passed over: it is tried again, "
+            "and what comes after it waits",
+            suspect.topic.name,
+            suspect.partition,
+            suspect.offset,
+            deaths,
+        )
+        return False
+
     def _passed_over(self, partition: int, taken: Sequence[Received | Unusable], state: Any) -> Portion:
-        outputs = [each if isinstance(each, Unusable) else _condemned(each) for each in taken]
+        stage: object = self.stage
+        outputs: list[Output | Unusable] = []
+        for each in taken:
+            outputs.append(each if isinstance(each, Unusable) else _condemned(each))
+            if isinstance(each, Received) and isinstance(stage, Obliged):
+                state, owed = stage.pass_over(state, each, self.clock())
+                outputs += owed
         return self._portion(partition, taken, state, outputs)
 
     def _stepped(self, partition: int, taken: Sequence[Received | Unusable], prepared: Any, state: Any) -> Portion:

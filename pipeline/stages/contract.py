@@ -12,7 +12,7 @@ its hands. It may look things up there, and not go through them.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from pipeline.changes import Change
 from pipeline.codec import Received, Unusable
@@ -106,6 +106,22 @@ class Stage(Replaying[State], Protocol[State, Prepared]):
 
     def step(self, state: State, prepared: Prepared, now: datetime) -> tuple[State, list[Output | Unusable]]:
         """Take the prepared inputs into account."""
+        ...
+
+
+@runtime_checkable
+class Obliged(Protocol[State]):
+    """A stage that owes somebody something for what it reads, even where it cannot be done."""
+
+    def may_pass_over(self, received: Received) -> bool:
+        """Whether the record may be left undone when it has ended the process too often.
+
+        Not where something was begun outside that only this record can bring to an end.
+        """
+        ...
+
+    def pass_over(self, state: State, received: Received, now: datetime) -> tuple[State, list[Output]]:
+        """What is owed for a record that is left undone: whoever asked hears that it failed."""
         ...
 
 

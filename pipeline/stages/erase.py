@@ -127,6 +127,18 @@ class Erase:
                 outputs.append(Emit(AUDIT, Put(event.erasure, entry)))
         return state, outputs
 
+    def may_pass_over(self, received: Received) -> bool:
+        """Only what nobody waits for: a deletion that is not seen through is never done, or gets no receipt."""
+        match received.change:
+            case Put(value=Operation(erasure=erasure, found=found)):
+                return erasure is None and not found
+            case _:
+                return True
+
+    def pass_over(self, state: Erasing, received: Received, now: datetime) -> tuple[Erasing, list[Output]]:
+        """What may be passed over is nothing here to begin with."""
+        return state, []
+
     def _learn(self, state: Erasing, operation: Operation) -> None:
         if operation.erasure is None or operation.operation_id in state.done:
             return

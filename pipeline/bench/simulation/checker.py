@@ -2,10 +2,11 @@
 
 I1 every face of a camera is accounted for. I2 a revision of a track is told once. I3 nobody is named whose deletion was
 acknowledged, and what had named them is withdrawn by then. I4 whoever is enrolled and passes is named. I5 the key goes
-before the tombstone, and nothing it sealed opens again. I6 a deletion reaches every topic that knew of the person.
+before the tombstone, and nothing it sealed opens again. I6 a deletion reaches every topic that knew of the person. I7
+every command has its outcome, no deletion is passed over, and each that was carried out has one receipt.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -13,10 +14,36 @@ from datetime import datetime, timedelta
 from pipeline.bench.simulation.log import Entry, Partition
 from pipeline.changes import Change, Put
 from pipeline.codec import decode
-from pipeline.records import DeadLetter, Face, Identification, Person, Template
-from pipeline.topology import DEAD_LETTERS, FACES, IDENTIFICATIONS, PERSONS, TEMPLATES, Topic
+from pipeline.records import (
+    AuditEntry,
+    Command,
+    DeadLetter,
+    DeleteCollection,
+    DeleteFace,
+    DeletePerson,
+    Face,
+    Identification,
+    Operation,
+    Person,
+    Receipt,
+    Template,
+)
+from pipeline.topology import (
+    AUDIT,
+    COMMANDS,
+    DEAD_LETTERS,
+    FACES,
+    IDENTIFICATIONS,
+    OPERATIONS,
+    PERSONS,
+    TEMPLATES,
+    Topic,
+)
 
-WATCHED = {topic.name: topic for topic in (FACES, IDENTIFICATIONS, PERSONS, TEMPLATES, DEAD_LETTERS)}
+WATCHED = {
+    topic.name: topic
+    for topic in (FACES, IDENTIFICATIONS, PERSONS, TEMPLATES, DEAD_LETTERS, COMMANDS, OPERATIONS, AUDIT)
+}
 Place = tuple[int, int]
 # How long after its end a face of a healthy world may be there: the expire stage looks now and then.
 TOMBSTONE = timedelta(seconds=2)
@@ -55,6 +82,9 @@ class Checker:
     _templates: dict[str, Template] = field(default_factory=dict)
     _alive: dict[str, set[str]] = field(default_factory=lambda: {name: set() for name in WATCHED})
     gone: set[str] = field(default_factory=set)
+    _asked: dict[Place, Command] = field(default_factory=dict)
+    _outcomes: dict[str, Operation] = field(default_factory=dict)
+    _receipts: Counter[str] = field(default_factory=Counter)
 
     def heard(self, partition: Partition, entries: Iterable[Entry]) -> None:
         """What has just become visible."""
@@ -73,6 +103,16 @@ class Checker:
                 self._shown.setdefault(face_id, Shown(face, place, face_id not in self.moved))
             case Put(value=DeadLetter(topic=FACES.name) as letter):
                 self._dead.add((letter.partition, letter.offset))
+            case Put(value=DeadLetter(topic=COMMANDS.name) as letter):
+                command = self._asked.get((letter.partition, letter.offset))
+                if isinstance(command, (DeletePerson, DeleteFace, DeleteCollection)):
+                    self._break(f"I7: the deletion {command.operation_id} is passed over")
+            case Put(value=Command() as command):
+                self._asked[place] = command
+            case Put(value=Operation() as operation):
+                self._outcomes[operation.operation_id] = operation
+            case Put(value=AuditEntry(event=Receipt(erasure=erasure))):
+                self._receipts[erasure] += 1
             case Put(key=person_id, value=Person() as person):
                 self._persons[person_id] = person
             case Put(key=key, value=Template() as template):
@@ -129,6 +169,8 @@ class Checker:
                 self._break(f"I3: {track} names {told.person_id} for ever")
         for person_id in sorted(self.gone):
             self._check_gone(person_id)
+        for command in self._asked.values():
+            self._check_answered(command.operation_id)
 
     def _check_faces(self, now: datetime) -> None:
         for face_id, shown in self._shown.items():
@@ -149,6 +191,13 @@ class Checker:
             self._break(f"I6: {person_id} is deleted, and has no tombstone on persons or templates")
         if known is not None and self.key_lives(known.kid):
             self._break(f"I5: the key of {person_id} lives on")
+
+    def _check_answered(self, operation_id: str) -> None:
+        outcome = self._outcomes.get(operation_id)
+        if outcome is None or outcome.outcome == "erasing":
+            self._break(f"I7: {operation_id} was asked for and has no outcome")
+        elif outcome.erasure is not None and self._receipts[operation_id] != 1:
+            self._break(f"I7: {self._receipts[operation_id]} receipts of the deletion {operation_id}")
 
     def expect_named(self, track: str, person: str) -> None:
         """I4, for a face that was shown to a healthy world long enough ago."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -25,7 +26,8 @@ from pipeline.bench.simulation.producer import SimulatedProducer
 from pipeline.keeper import Keeper
 from pipeline.keeper.upkeep import Upkeeper
 from pipeline.receipts import Signer
-from pipeline.shell.attempts import Attempts
+from pipeline.records import Bound
+from pipeline.shell.attempts import MOST, Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
 from pipeline.shell.replay import Replay
@@ -82,11 +84,14 @@ class Machine:
     consumers: dict[str, list[SimulatedConsumer]] = field(default_factory=dict)
     restarts: int = 0
     away: set[str] = field(default_factory=set)
+    struck: frozenset[str] = frozenset()
+    _blows: Counter[str] = field(default_factory=Counter)
     _notes: dict[str, SimulatedNote] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         library = Library(partial(SimulatedProducer, self.broker), self._consumer)
         self.access = KafkaAccess("simulated:0", library=library)
+        self.rows.heard = partial(self.strike, "control")
 
     def _consumer(self, **options: Any) -> SimulatedConsumer:
         made = SimulatedConsumer(self.broker, **options)
@@ -102,6 +107,17 @@ class Machine:
     def keys(self, name: str = "") -> SimulatedKeys:
         """The key store, as one process has it."""
         return SimulatedKeys(self.rows, lambda: self.now(name), self.loop.time)
+
+    def strike(self, stage: str) -> None:
+        """SIGKILL whoever calls, if it is of this stage and that is `struck`: as often as condemns a record."""
+        life = LIFE.get()
+        if life is None or stage not in self.struck or not life.name.startswith(stage):
+            return
+        self._blows[life.name] += 1
+        if self._blows[life.name] <= MOST:
+            life.kill()
+        if self._blows[life.name] == MOST:
+            self.broker.saw(f"{stage} died over one deletion until others are condemned")
 
     def start(self, name: str) -> None:
         """Begin a new life of a process."""
@@ -141,7 +157,7 @@ class Machine:
     def _stage(self, name: str, keys: SimulatedKeys) -> Any:
         match name:
             case "erase":
-                return Erase(SCALE.streams, LiveSet(), SIGNER, tuple)
+                return Erase(SCALE.streams, LiveSet(), SIGNER, self._bounds)
             case "control":
                 return Control()
             case "expire":
@@ -153,6 +169,11 @@ class Machine:
                     thresholds={PACK: 0.5},
                     open_template=Templates(cast(Any, keys), self.catalogue).of_face,
                 )
+
+    def _bounds(self) -> tuple[Bound, ...]:
+        """Asked for when a receipt is about to be signed."""
+        self.strike("erase")
+        return ()
 
     def alive(self) -> Iterator[tuple[str, Life]]:
         """The processes that are there now."""

@@ -28,6 +28,7 @@ class SimulatedRows:
     rows: dict[str, Row] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     sealed: int = 0
+    heard: Callable[[], None] = lambda: None  # told of every destruction that was asked for
 
     def add(self, expires: datetime | None) -> str:
         kid = f"{len(self.rows):032x}"
@@ -75,6 +76,7 @@ class SimulatedKeys:
         for kid in kids:
             self.shared.rows.setdefault(kid, Row(None, None)).key = None
             self._leases.pop(kid, None)
+        self.shared.heard()
 
     def destroy_expired(self, now: datetime) -> int:
         due = [

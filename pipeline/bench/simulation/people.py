@@ -139,6 +139,14 @@ class People:
         )
         self.checker.acknowledge([someone.person_id])
 
+    async def delete_once(self, someone: Enrolled) -> None:
+        """The same, asked for only once: Unanswered where nobody answers in time."""
+        self.known.remove(someone)
+        self.checker.deletions += 1
+        self._requests += 1
+        await persons.delete(self.client, someone.scope, someone.person_id, request_id=f"request-{self._requests}")
+        self.checker.acknowledge([someone.person_id])
+
     async def delete_collection(self, scope: str) -> None:
         """Forget a collection with everybody in it."""
         collection = self.client.tables.live.collection_of(scope)

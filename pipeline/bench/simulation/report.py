@@ -19,6 +19,8 @@ RARE = (
     "ended by RuntimeError",
     "the broker was killed",
     "a log's start was lost with the broker",
+    "control died over one deletion until others are condemned",
+    "erase died over one deletion until others are condemned",
     "retention overtook a reader",
     "a reader found itself before the log's start",
 )

@@ -19,7 +19,7 @@ from pipeline.bench.simulation.log import Entry, Partition
 from pipeline.bench.simulation.loop import VirtualLoop
 from pipeline.bench.simulation.people import GUESTS, PEOPLE, SUBJECTS, People, people
 from pipeline.bench.simulation.report import Report
-from pipeline.operations import Refused
+from pipeline.operations import Refused, Unanswered
 from pipeline.shell.meter import Meter
 from pipeline.topology import COMMANDS, FACES, GATE, IDENTIFY, OPERATIONS, PERSONS, STAGES, TABLES, TOPICS, Topic
 
@@ -105,6 +105,7 @@ class World:
                 self.broker.pace = self._rough
                 await self._day(crowd, self.chance.uniform(1.0, 2.5))
             await asyncio.gather(*(self._canary(crowd, number) for number in range(SCALE.streams)))
+            await self._strike(crowd)
             await self._rest()
             self.checker.rest(self.machine.now())
         supervisor.cancel()
@@ -232,6 +233,16 @@ class World:
         await asyncio.sleep(1.0)
         self.checker.expect_named(f"canary-{number}", someone.person_id)
         await crowd.delete(someone)
+
+    async def _strike(self, crowd: People) -> None:
+        """A deletion is carried out, whoever dies over it, and however often; nobody has to ask again."""
+        someone = await crowd.enrol(PEOPLE, SUBJECTS)
+        self.machine.struck = frozenset({"control", "erase"})
+        try:
+            await crowd.delete_once(someone)
+        except (Refused, Unanswered) as error:
+            told = type(error).__name__
+            self.checker.broken.append(f"I7: the deletion of {someone.person_id}, asked for once, is {told}")
 
     def _report(self, crowd: People) -> Report:
         return Report(

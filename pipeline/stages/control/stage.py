@@ -33,7 +33,10 @@ from pipeline.topology import CONTROL, OPERATIONS, Node
 
 # As long as `operations` keeps them.
 REMEMBERED = timedelta(hours=48)
+DELETIONS = (DeletePerson, DeleteFace, DeleteCollection)
 SWEEP = timedelta(hours=1)
+GIVEN_UP = "InternalServerError"
+GIVEN_UP_WORDS = "control ended again and again over this command and has given it up: see its log and dead-letters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +80,7 @@ class Control:
         try:
             consequence = _consequence(state, command, now)
         except RefusedError as refusal:
-            outcome = Operation(
-                operation_id=command.operation_id,
-                outcome="failed",
-                requested=command.requested_at,
-                finished=now,
-                code=refusal.code,
-                message=str(refusal),
-            )
-            return [Emit(OPERATIONS, Put(command.operation_id, outcome))]
+            return [_failed(command, refusal.code, str(refusal), now)]
         for topic, change in consequence.changes:
             state.live.apply_change(topic, change)
         erasure = _erasure(command, consequence)
@@ -105,11 +100,36 @@ class Control:
         outputs += [Emit(topic, _caused(change, cause)) for topic, change in consequence.changes]
         return [*outputs, Emit(OPERATIONS, Put(command.operation_id, outcome))]
 
+    def may_pass_over(self, received: Received) -> bool:
+        """Not a deletion: its key may be destroyed already, and whoever was forgotten halfway could still be named."""
+        return not (isinstance(received.change, Put) and isinstance(received.change.value, DELETIONS))
+
+    def pass_over(self, state: Tables, received: Received, now: datetime) -> tuple[Tables, list[Output]]:
+        """Nobody waits in vain for a command that is given up, and a repeated one finds the same outcome."""
+        match received.change:
+            case Put(value=command) if command.operation_id not in state.outcomes:
+                state.outcomes[command.operation_id] = now
+                return state, [_failed(command, GIVEN_UP, GIVEN_UP_WORDS, now)]
+            case _:
+                return state, []
+
     def tick(self, state: Tables, now: datetime) -> tuple[Tables, list[Output], datetime | None]:
         old = [operation for operation, finished in state.outcomes.items() if finished <= now - REMEMBERED]
         for operation in old:
             del state.outcomes[operation]
         return state, [], now + SWEEP
+
+
+def _failed(command: AnyCommand, code: str, message: str, now: datetime) -> Output:
+    outcome = Operation(
+        operation_id=command.operation_id,
+        outcome="failed",
+        requested=command.requested_at,
+        finished=now,
+        code=code,
+        message=message,
+    )
+    return Emit(OPERATIONS, Put(command.operation_id, outcome))
 
 
 def _erasure(command: AnyCommand, consequence: Consequence) -> Erasure | None:

@@ -37,6 +37,7 @@ WORDS = "Eileen Collins"
         ("get_persongroup_face", "PersistedFaceNotFound", 404),
         ("create_facelist", "FaceListExists", 409),
         ("create_facelist", "QuotaExceeded", 403),
+        ("create_facelist", "InternalServerError", 500),
         ("add_facelist_face", "InvalidImage", 400),
         ("add_facelist_face", "ConcurrentOperationConflict", 409),
         ("get_operation", "OperationNotFound", 404),

@@ -194,6 +194,51 @@ async def test_a_condemned_tombstone_is_told_by_its_place_alone(path: Path) -> N
     assert [(letter.offset, letter.frame) for letter in letters(portions)] == [(4, None)]
 
 
+@dataclass(frozen=True)
+class Answering(Counting):
+    """The same, but that every frame given up is told as a gap, and those of `vital` cameras never are."""
+
+    vital: frozenset[str] = frozenset()
+
+    def may_pass_over(self, received: Received) -> bool:
+        return not isinstance(received.change, Put) or received.change.value.id.camera not in self.vital
+
+    def pass_over(self, state: int, received: Received, now: datetime) -> tuple[int, list[Output]]:
+        assert isinstance(received.change, Put)
+        lost = received.change.value.id
+        gap = Gap(camera=lost.camera, session=lost.session, first=lost.sequence, last=state, reason="failed")
+        return state + 100, [Emit(GAPS, Put(lost.camera, gap))]
+
+
+async def test_what_is_owed_for_a_condemned_record_goes_with_its_dead_letter(path: Path) -> None:
+    for _ in range(MOST):
+        Attempts(path).begin(0, [4])
+    portions = await everything(desk(path, Answering()), frames([3, 4, 5]))
+    assert [portion.state for portion in portions] == [1, 101, 102]
+    (_, letter), (_, gap) = written(portions[1])
+    assert (letter.offset, gap.first, gap.reason) == (4, 4, "failed")
+
+
+async def test_what_may_not_be_passed_over_is_tried_for_ever_and_the_log_says_where(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    stage, inputs = Answering(poison=frozenset({("door", 4)}), vital=frozenset({"door"})), frames([3, 4, 5])
+    for _ in range(MOST + 2):
+        with pytest.raises(KilledError):
+            await everything(desk(path, stage), inputs)
+    assert "frames/0 at offset 4 was in hand at 4 ends of this process" in caplog.text
+    portions = await everything(desk(path, Answering(vital=frozenset({"door"}))), inputs)
+    assert (portions[-1].state, letters(portions)) == (3, [])
+    assert not Attempts(path).suspects
+
+
+async def test_what_cannot_be_read_is_passed_over_by_every_stage(path: Path) -> None:
+    for _ in range(MOST):
+        Attempts(path).begin(0, [4])
+    (portion,) = await everything(desk(path, Answering()), [Unusable(FRAMES, 0, 4, "garbage")], state=7)
+    assert ([letter.error for letter in letters([portion])], portion.state) == (["garbage"], 7)
+
+
 async def lived(worker: Desk[Counting], committed: dict[int, int], told: list[Portion]) -> bool:
     """One life of a keeper: its partitions side by side, each with a broker that takes its time."""
 

@@ -381,6 +381,37 @@ def test_a_tombstone_among_the_commands_asks_for_nothing() -> None:
     assert STAGE.prepare([received(COMMANDS, Tombstone(PEOPLE))]) == []
 
 
+@pytest.mark.parametrize("command", [delete_person(), delete_face(), delete_collection()])
+def test_a_deletion_is_never_passed_over(command: AnyCommand) -> None:
+    assert not STAGE.may_pass_over(received(COMMANDS, Put(command.scope, command)))
+
+
+def test_whoever_asked_for_what_is_given_up_hears_that_it_failed() -> None:
+    state, command = enrolled(), add_person(person("p2"))
+    given_up = received(COMMANDS, Put(command.scope, command))
+    assert STAGE.may_pass_over(given_up)
+    state, outputs = STAGE.pass_over(state, given_up, NOON)
+    caused = Step()
+    for output in outputs:
+        caused.take(output)
+    assert (caused.outcome.operation_id, caused.outcome.outcome) == (command.operation_id, "failed")
+    assert (caused.outcome.code, caused.changes) == ("InternalServerError", [])
+    assert step(state, command).kinds == [], "a repeated request finds that outcome"
+    assert STAGE.pass_over(state, given_up, NOON)[1] == []
+
+
+def test_what_is_given_up_when_it_was_carried_out_before_keeps_its_outcome() -> None:
+    state, command = enrolled(), add_person(person("p2"))
+    assert step(state, command).outcome.outcome == "succeeded"
+    assert STAGE.pass_over(state, received(COMMANDS, Put(command.scope, command)), NOON)[1] == []
+
+
+def test_a_tombstone_among_the_commands_is_owed_nothing() -> None:
+    tombstone = received(COMMANDS, Tombstone(PEOPLE))
+    assert STAGE.may_pass_over(tombstone)
+    assert STAGE.pass_over(STAGE.begin(), tombstone, NOON)[1] == []
+
+
 def test_time_alone_writes_nothing_and_ages_the_outcomes() -> None:
     assert STAGE.node is CONTROL
     state, outputs = STAGE.step(STAGE.begin(), [add_collection(collection())], NOON)

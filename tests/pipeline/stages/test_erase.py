@@ -22,6 +22,10 @@ from tests.pipeline.receipts.signing import PUBLIC, SIGNER
 PARTITIONS = 2
 BOUNDS = (Bound(store="templates", why="settings", seconds=600.0),)
 
+FOUND = tuple(
+    Verified(erasure=name, store="persons", at=NOON, clean=True, seconds=400.0, how="read") for name in ("a", "b")
+)
+
 
 def operation(name: str = "op", forgotten: int = 3) -> Operation:
     erasure = Erasure(kind="person", subject="p0", principal="ann", counts={"persons": 1, "templates": 2})
@@ -184,14 +188,11 @@ def test_what_is_done_gets_a_receipt_when_it_is_read(case: Case) -> None:
 
 
 def test_what_a_search_found_goes_on_the_chain_too(case: Case) -> None:
-    found = tuple(
-        Verified(erasure=name, store="persons", at=NOON, clean=True, seconds=400.0, how="read") for name in ("a", "b")
-    )
-    told = Operation(operation_id="n", outcome="succeeded", requested=NOON, finished=NOON, found=found)
+    told = Operation(operation_id="n", outcome="succeeded", requested=NOON, finished=NOON, found=FOUND)
     inputs = [received(OPERATIONS, Put("n", told))]
     case.state, outputs = case.stage.step(case.state, case.stage.prepare(inputs), NOON)
     entries = [each.change.value for each in outputs if isinstance(each, Emit) and isinstance(each.change, Put)]
-    assert [entry.event for entry in entries] == list(found)
+    assert [entry.event for entry in entries] == list(FOUND)
     verify_chain(entries, PUBLIC)
 
 
@@ -221,6 +222,23 @@ def test_other_commands_are_not_waited_for(case: Case) -> None:
     case.ask(Operation(operation_id="a", outcome="succeeded", requested=NOON, finished=NOON, forgotten=3))
     outputs, due = case.tick(NOON + PATIENCE)
     assert (outputs, due) == ([], NOON + PATIENCE + PURGE_EVERY)
+
+
+@pytest.mark.parametrize(
+    ("told", "may"),
+    [
+        (operation(), False),
+        (msgspec.structs.replace(operation(), outcome="succeeded"), False),
+        (Operation(operation_id="op", outcome="succeeded", requested=NOON, finished=NOON, found=FOUND), False),
+        (Operation(operation_id="op", outcome="succeeded", requested=NOON, finished=NOON), True),
+        (Operation(operation_id="op", outcome="failed", requested=NOON, finished=NOON, code="X"), True),
+    ],
+    ids=["being erased", "erased", "searched", "anything else", "refused"],
+)
+def test_no_deletion_and_no_finding_is_ever_passed_over(case: Case, told: Operation, may: bool) -> None:
+    given_up = received(OPERATIONS, Put("op", told))
+    assert case.stage.may_pass_over(given_up) is may
+    assert case.stage.pass_over(case.state, given_up, NOON) == (case.state, [])
 
 
 def test_segments_are_rolled_once_their_time_is_over(case: Case) -> None:

@@ -12,6 +12,8 @@ from pipeline.keeper import Keeper
 from pipeline.shell.outbox import Outbox
 from pipeline.shell.replay import Replay
 from pipeline.stages.contract import Emit
+from pipeline.stages.control import Control
+from pipeline.stages.erase import Erase
 from pipeline.stages.expire import Expire
 from pipeline.stages.identify import Identify
 from pipeline.stages.withdrawal import Withdrawal
@@ -118,6 +120,14 @@ def the_key_goes_after_the_tombstone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Keeper, "_commit", commit_first)
 
 
+def a_deletion_that_killed_thrice_is_passed_over(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Control, "may_pass_over", lambda _self, _received: True)
+
+
+def a_receipt_that_killed_thrice_is_passed_over(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Erase, "may_pass_over", lambda _self, _received: True)
+
+
 # What each must be caught by, and among how many seeds at most.
 PLANTED: dict[Plant, tuple[str, int]] = {
     the_reset_policy_is_latest: ("I1", 200),
@@ -131,4 +141,6 @@ PLANTED: dict[Plant, tuple[str, int]] = {
     faces_that_expire_get_no_tombstone: ("I6", 6),
     a_seal_does_not_say_whose_it_is: ("I5", 6),
     the_key_goes_after_the_tombstone: ("I5", 6),
+    a_deletion_that_killed_thrice_is_passed_over: ("I7", 6),
+    a_receipt_that_killed_thrice_is_passed_over: ("I7", 6),
 }
