@@ -150,5 +150,4 @@ def delete(
 
 async def _delete(call: Invocation, scope: str, who: str) -> Operation:
     async with asking(call) as client:
-        person_id = persons.found(client, scope, who).person.person_id
-        return await persons.delete(client, scope, person_id, request_id=client.new_id())
+        return await persons.delete_found(client, scope, who, request_id=client.new_id())

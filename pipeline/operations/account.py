@@ -40,7 +40,7 @@ async def erase(client: Client, keys: EndingKeys) -> Ended:
         async with room:
             try:
                 erasures.append(await delete())
-            except Refused:  # somebody else was quicker
+            except Refused:  # somebody else was quicker, and is through
                 return
 
     while True:
@@ -48,6 +48,8 @@ async def erase(client: Client, keys: EndingKeys) -> Ended:
         if not (rest := _rest(client)):
             break
         await asyncio.gather(*(forgotten(delete) for delete in rest))
+    # What somebody else has begun to forget is in no table any more, and might still be named.
+    await client.asker.effective()
     destroyed = await asyncio.to_thread(keys.destroy_ending)
     return Ended(tuple(erasures), destroyed)
 

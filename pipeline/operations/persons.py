@@ -154,6 +154,17 @@ async def delete(client: Client, scope: str, person_id: str, *, request_id: str)
     return await client.asker.ask(DeletePerson(**client.heading(scope, request_id), person_id=person_id))
 
 
+async def delete_found(client: Client, scope: str, who: str, *, request_id: str) -> Operation:
+    """Forget the person of a gallery with that personId or name, as `delete` does."""
+    try:
+        person_id = found(client, scope, who).person.person_id
+    except Refused:
+        # Who is not there any more may just be being forgotten: that nobody is there is told once it is so.
+        await client.asker.effective()
+        raise
+    return await delete(client, scope, person_id, request_id=request_id)
+
+
 def _shown(client: Client, person: Person) -> Shown:
     key = person.person_id
     return Shown(

@@ -110,6 +110,7 @@ class NoteFindings(Command, frozen=True, tag="note-findings"):
     found: tuple[Verified, ...]
 
 
+Deletion = DeletePerson | DeleteFace | DeleteCollection
 AnyCommand = (
     AddCollection
     | UpdateCollection

@@ -18,9 +18,7 @@ from pipeline.records import (
     AuditEntry,
     Command,
     DeadLetter,
-    DeleteCollection,
-    DeleteFace,
-    DeletePerson,
+    Deletion,
     Face,
     Identification,
     Operation,
@@ -105,7 +103,7 @@ class Checker:
                 self._dead.add((letter.partition, letter.offset))
             case Put(value=DeadLetter(topic=COMMANDS.name) as letter):
                 command = self._asked.get((letter.partition, letter.offset))
-                if isinstance(command, (DeletePerson, DeleteFace, DeleteCollection)):
+                if isinstance(command, Deletion):
                     self._break(f"I7: the deletion {command.operation_id} is passed over")
             case Put(value=Command() as command):
                 self._asked[place] = command

@@ -1,9 +1,10 @@
 """Whoever asks: operators who enrol and forget people, and cameras that people pass."""
 
+import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar, cast
@@ -19,7 +20,7 @@ from pipeline.bench.simulation.deployment import DEPLOYMENT, PACK, SCALE, Machin
 from pipeline.bench.simulation.gallery import Row
 from pipeline.changes import Put
 from pipeline.lifetimes import face_key
-from pipeline.operations import Unanswered, collections, enrolled, persons
+from pipeline.operations import Refused, Unanswered, collections, enrolled, persons
 from pipeline.operations.ask import Asker
 from pipeline.operations.client import Client, Tables, followed
 from pipeline.operations.photos import Portrait
@@ -32,6 +33,7 @@ T = TypeVar("T")
 PEOPLE, GUESTS, LIST = "largepersongroup/people", "persongroup/guests", "facelist/wanted"
 RECOGNITION = Recognition(PACK)
 SUBJECTS = 6
+ALSO_ASKED = 0.3  # the share of deletions that somebody else asks for, too
 BOX = Box(0, 0, 100, 100)
 LANDMARKS = ((30.0, 50.0), (70.0, 50.0), (50.0, 70.0), (35.0, 90.0), (65.0, 90.0))
 
@@ -61,6 +63,7 @@ class People:
     checker: Checker
     client: Client
     producer: Any
+    second: random.Random  # who also asks for a deletion, and when
     known: list[Enrolled] = field(default_factory=list)
     faces: int = 0
     in_view: int = 0  # the subject that a camera saw last
@@ -134,9 +137,18 @@ class People:
         """Forget a person, and tell the checker when that is acknowledged."""
         self.known.remove(someone)
         self.leaving = someone.subject
-        await self._deleted(
-            lambda request: persons.delete(self.client, someone.scope, someone.person_id, request_id=request)
-        )
+        asking = [asyncio.create_task(self._gone(someone))]
+        if self.second.random() < ALSO_ASKED:
+            await asyncio.sleep(self.second.uniform(0.0, 0.5))
+            asking.append(asyncio.create_task(self._gone(someone)))
+        await asyncio.gather(*asking)
+
+    async def _gone(self, someone: Enrolled) -> None:
+        """By deletion or by refusal: either says that she is named no more."""
+        with suppress(Refused):
+            await self._deleted(
+                lambda request: persons.delete(self.client, someone.scope, someone.person_id, request_id=request)
+            )
         self.checker.acknowledge([someone.person_id])
 
     async def delete_once(self, someone: Enrolled) -> None:
@@ -247,4 +259,5 @@ async def people(machine: Machine, chance: random.Random, checker: Checker) -> A
             clock=machine.now,
             new_id=lambda: str(uuid.UUID(int=chance.getrandbits(128), version=4)),
         )
-        yield People(machine, chance, checker, client, producer)
+        second = random.Random(f"{machine.rows.seed}/second")  # noqa: S311 - a schedule
+        yield People(machine, chance, checker, client, producer, second)

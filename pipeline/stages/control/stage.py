@@ -17,6 +17,7 @@ from pipeline.records import (
     DeleteCollection,
     DeleteFace,
     DeletePerson,
+    Deletion,
     Erasure,
     FinishTraining,
     NoteFindings,
@@ -33,7 +34,6 @@ from pipeline.topology import CONTROL, OPERATIONS, Node
 
 # As long as `operations` keeps them.
 REMEMBERED = timedelta(hours=48)
-DELETIONS = (DeletePerson, DeleteFace, DeleteCollection)
 SWEEP = timedelta(hours=1)
 GIVEN_UP = "InternalServerError"
 GIVEN_UP_WORDS = "control ended again and again over this command and has given it up: see its log and dead-letters"
@@ -102,7 +102,7 @@ class Control:
 
     def may_pass_over(self, received: Received) -> bool:
         """Not a deletion: its key may be destroyed already, and whoever was forgotten halfway could still be named."""
-        return not (isinstance(received.change, Put) and isinstance(received.change.value, DELETIONS))
+        return not (isinstance(received.change, Put) and isinstance(received.change.value, Deletion))
 
     def pass_over(self, state: Tables, received: Received, now: datetime) -> tuple[Tables, list[Output]]:
         """Nobody waits in vain for a command that is given up, and a repeated one finds the same outcome."""

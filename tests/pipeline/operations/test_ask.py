@@ -2,28 +2,28 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
 from pipeline.changes import Put, Tombstone
 from pipeline.codec import Received
 from pipeline.operations import Refused, Unanswered
-from pipeline.records import DeleteCollection, Operation
+from pipeline.records import DeleteCollection, Operation, TrainCollection
 from pipeline.topology import OPERATIONS
 
 from .conftest import NOW, World, make_world
 
 SCOPE = "largepersongroup/people"
+Outcome = Literal["erasing", "succeeded", "failed"]
 
 
 def command(world: World, request: str = "r1") -> DeleteCollection:
     return DeleteCollection(**world.client.heading(SCOPE, request))
 
 
-def told(operation_id: str, *, age: timedelta = timedelta(0)) -> Received:
-    operation = Operation(
-        operation_id=operation_id, outcome="succeeded", requested=NOW, finished=NOW - age, resource="it"
-    )
+def told(operation_id: str, *, age: timedelta = timedelta(0), outcome: Outcome = "succeeded") -> Received:
+    operation = Operation(operation_id=operation_id, outcome=outcome, requested=NOW, finished=NOW - age, resource="it")
     return Received(OPERATIONS, 0, 0, NOW, Put(operation_id, operation))
 
 
@@ -82,6 +82,52 @@ async def test_a_broken_view_fails_those_who_wait_and_those_who_come(world: Worl
         await waiting
     with pytest.raises(ConnectionError, match="the view broke"):
         await world.client.asker.ask(command(world, "r2"))
+
+
+async def test_a_deletion_is_refused_only_when_those_before_it_are_effective(world: World) -> None:
+    """What it asks to delete may be what another is about to forget: until then it could still be named."""
+    world.client.asker.apply(told("another's", outcome="erasing"))
+    refused = asyncio.create_task(world.client.asker.ask(command(world)))
+    again = asyncio.create_task(world.client.asker.ask(command(world)))
+    await asyncio.sleep(0.05)
+    assert world.control.written, "control has refused it by now"
+    assert not refused.done()
+    assert not again.done()
+    world.client.asker.apply(told("another's"))
+    for asked in (refused, again):
+        with pytest.raises(Refused, match="no collection largepersongroup/people"):
+            await asked
+
+
+async def test_what_is_not_a_deletion_is_refused_at_once(world: World) -> None:
+    world.client.asker.apply(told("another's", outcome="erasing"))
+    with pytest.raises(Refused):
+        await world.client.asker.ask(TrainCollection(**world.client.heading(SCOPE, "r1"), target=0))
+
+
+async def test_a_deletion_that_does_not_become_effective_keeps_a_refusal_back() -> None:
+    world = make_world(timeout=0.02)
+    world.client.asker.apply(told("another's", outcome="erasing"))
+    for _ in range(2):
+        with pytest.raises(Unanswered, match="erase stage may be down"):
+            await world.client.asker.ask(command(world))
+
+
+async def test_a_broken_view_fails_those_who_wait_for_a_deletion(world: World) -> None:
+    world.client.asker.apply(told("another's", outcome="erasing"))
+    waiting = asyncio.create_task(world.client.asker.effective())
+    await asyncio.sleep(0)
+    world.client.asker.fail(ConnectionError("the view broke"))
+    with pytest.raises(ConnectionError, match="the view broke"):
+        await waiting
+    with pytest.raises(ConnectionError, match="the view broke"):
+        await world.client.asker.effective()
+
+
+async def test_a_deletion_that_the_topic_has_forgotten_is_not_waited_for(world: World) -> None:
+    world.client.asker.apply(told("old", age=timedelta(hours=49), outcome="erasing"))
+    world.client.asker.apply(told("new"))
+    await asyncio.wait_for(world.client.asker.effective(), 5)
 
 
 def test_outcomes_are_dropped_with_the_topic_and_by_tombstone(world: World) -> None:

@@ -1,5 +1,7 @@
 """Persons: enrolled with sealed names and templates, found by name, forgotten with their key."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
@@ -127,6 +129,33 @@ async def test_person_is_found_by_name_and_by_id_unless_two_share_the_name(world
         persons.found(world.client, SCOPE, "Ada")
     with pytest.raises(Refused, match="no person 'Grace'"):
         persons.found(world.client, SCOPE, "Grace")
+
+
+async def test_a_person_is_found_by_name_and_deleted(world: World) -> None:
+    await gallery(world)
+    await enrol(world, "Ada Lovelace", 1)
+    assert (await persons.delete_found(world.client, SCOPE, "Ada Lovelace", request_id="r2")).forgotten == 2
+    with pytest.raises(Refused, match="no person 'Ada Lovelace'"):
+        await persons.delete_found(world.client, SCOPE, "Ada Lovelace", request_id="r3")
+
+
+async def test_that_nobody_is_there_is_told_once_nobody_is_being_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, done = asyncio.Event(), asyncio.Event()
+
+    async def effective() -> None:
+        waiting.set()
+        await done.wait()
+
+    await gallery(world)
+    monkeypatch.setattr(world.client.asker, "effective", effective)
+    deleting = asyncio.create_task(persons.delete_found(world.client, SCOPE, "Ada", request_id="r2"))
+    await waiting.wait()
+    assert not deleting.done()
+    done.set()
+    with pytest.raises(Refused, match="no person 'Ada'"):
+        await deleting
 
 
 async def test_deleted_person_is_gone_with_key_and_templates(world: World) -> None:

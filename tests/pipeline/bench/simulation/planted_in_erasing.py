@@ -10,6 +10,7 @@ from connectors import kafka
 from pipeline.changes import Tombstone
 from pipeline.keeper import Keeper, keeper, ownership, upkeep
 from pipeline.keeper.ownership import Owned
+from pipeline.operations.ask import Asker
 from pipeline.shell.outbox import Outbox
 from pipeline.stages.contract import Emit
 from pipeline.stages.erase import Erase
@@ -137,6 +138,13 @@ def the_eraser_fences_and_withdraws_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Withdrawal, "tick", watermark_alone)
 
 
+def who_asks_second_is_refused_at_once(patch: pytest.MonkeyPatch) -> None:
+    async def at_once(_self: Any) -> None:
+        pass
+
+    patch.setattr(Asker, "effective", at_once)
+
+
 def a_list_of_the_deleted_is_asked(patch: pytest.MonkeyPatch) -> None:
     apply_change = LiveSet.apply_change
     denied: dict[int, set[str]] = {}
@@ -166,5 +174,6 @@ PLANTED_IN_ERASING: Mapping[Plant, tuple[int, int]] = {
     the_watermark_goes_before_the_tombstones: (1, 10),
     the_watermark_shares_the_transaction_of_the_tombstones: (38, 500),
     the_eraser_fences_and_withdraws_nothing: (5, 500),
+    who_asks_second_is_refused_at_once: (1, 100),
     a_list_of_the_deleted_is_asked: (1, 30),
 }
