@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from connectors import kafka
@@ -126,18 +127,21 @@ class Machine:
         life.start(self._live(name, life))
 
     async def _live(self, name: str, life: Life) -> None:
+        attempts = Attempts(cast(Path, self._notes.setdefault(name, SimulatedNote())))
         try:
-            await self._keeper(name).run(asyncio.Event())
+            await self._keeper(name, attempts).run(asyncio.Event())
         except Exception as error:
             self.broker.saw(f"ended by {type(error).__name__}")
+            # As `pipeline.process` does.
+            if isinstance(error, KafkaError):
+                attempts.acquit()
         finally:
             # Nothing of a process survives its end.
             self.loop.call_soon(life.kill)
 
-    def _keeper(self, name: str) -> Keeper:
+    def _keeper(self, name: str, attempts: Attempts) -> Keeper:
         node = STAGES[name.partition("-")[0]]
         keys, clock = self.keys(name), partial(self.now, name)
-        attempts = Attempts(cast(Path, self._notes.setdefault(name, SimulatedNote())))
         replay, stage = Replay(DEPLOYMENT, self._reader, clock), self._stage(node.name, keys)
         desk: Desk[KeptStage[Any, Any]] = Desk(stage, DEPLOYMENT, attempts, clock, replay)
         tables = None
