@@ -44,7 +44,7 @@ PURGE_EVERY = timedelta(seconds=2)
 
 @dataclass(slots=True)
 class Waiting:
-    """A deletion that is not done yet; `since` is when this process began to wait."""
+    """A deletion that is not done yet; `since` is when this process had seen all its tombstones, and began to wait."""
 
     operation: Operation
     erasure: Erasure
@@ -157,10 +157,10 @@ class Erase:
         outputs: list[Output] = []
         late: set[int] = set()
         for waiting in list(state.waiting.values()):
-            waiting.since = waiting.since or now
             behind = self._behind(waiting, now)
             if behind is None:
                 continue
+            waiting.since = waiting.since or now
             if not behind:
                 outputs += self._acknowledged(state, waiting, now)
             elif now - waiting.since >= self.patience:
@@ -182,8 +182,17 @@ class Erase:
         spans = self.tombstones.of(operation.operation_id)
         if sum(span.count for span in spans.values()) >= operation.forgotten:
             return {place: span.last + 1 for place, span in spans.items()}
+        if now - operation.finished < SEEN_BY_THEN or self._is_leaving(operation):
+            return None
         # Cleaned away: whoever has come as far as this view has read what is left of them.
-        return dict(self.positions.behind) if now - operation.finished >= SEEN_BY_THEN else None
+        return dict(self.positions.behind)
+
+    def _is_leaving(self, operation: Operation) -> bool:
+        """Whether control has not yet come to the end of a collection that it forgets in portions."""
+        subject = "" if operation.erasure is None else operation.erasure.subject
+        return any(
+            (self.live.count_of(subject), self.live.face_count_of(subject), self.live.members_of(subject, top=1))
+        )
 
     def _newest_by(self, partition: int) -> str | None:
         newest = self.watermarks.newest.get(partition)

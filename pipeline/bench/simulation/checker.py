@@ -149,6 +149,9 @@ class Checker:
     def acknowledge(self, persons: Iterable[str]) -> None:
         """Somebody was told that these are gone."""
         gone = set(persons)
+        for person in gone:
+            if person in self._persons and self.key_lives(self._persons[person].kid):
+                self._break(f"I5: the key of {person} lives when the deletion is acknowledged")
         self.gone |= gone
         self.acknowledged += 1
         if not self.strict:

@@ -48,6 +48,9 @@ DEPLOYMENT = Deployment(SCALE)
 INSTANCES = ("control-0", "identify-0", "identify-1", "expire-0", "erase-0")
 # Who is there besides, in what share of the worlds.
 SPARE = {"control-1": 0.4, "identify-2": 0.75, "erase-1": 0.4}
+# Which of its calls a struck process dies of: so many that a record is condemned for it, and one after a call that it
+# has survived.
+BLOWS = frozenset({*range(1, MOST + 1), MOST + 2})
 PACK = "dlib"
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)).sign, "simulated")
 
@@ -110,12 +113,12 @@ class Machine:
         return SimulatedKeys(self.rows, lambda: self.now(name), self.loop.time)
 
     def strike(self, stage: str) -> None:
-        """SIGKILL whoever calls, if it is of this stage and that is `struck`: as often as condemns a record."""
+        """SIGKILL whoever calls, if it is of this stage and that is `struck`: see `BLOWS`."""
         life = LIFE.get()
         if life is None or stage not in self.struck or not life.name.startswith(stage):
             return
         self._blows[life.name] += 1
-        if self._blows[life.name] <= MOST:
+        if self._blows[life.name] in BLOWS:
             life.kill()
         if self._blows[life.name] == MOST:
             self.broker.saw(f"{stage} died over one deletion until others are condemned")
@@ -163,7 +166,7 @@ class Machine:
             case "erase":
                 return Erase(SCALE.streams, LiveSet(), SIGNER, self._bounds)
             case "control":
-                return Control()
+                return Control(portion=1)
             case "expire":
                 return Expire(sweep=timedelta(seconds=1))
             case _:

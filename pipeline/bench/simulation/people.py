@@ -30,7 +30,8 @@ from pipeline.views import Follower
 from pipeline.wiring.asking import Opener, SealingKeys
 
 T = TypeVar("T")
-PEOPLE, GUESTS, LIST = "largepersongroup/people", "persongroup/guests", "facelist/wanted"
+PEOPLE, GUESTS, STAFF = "largepersongroup/people", "persongroup/guests", "persongroup/staff"
+LIST = "facelist/wanted"
 RECOGNITION = Recognition(PACK)
 SUBJECTS = 6
 ALSO_ASKED = 0.3  # the share of deletions that somebody else asks for, too
@@ -151,14 +152,6 @@ class People:
             )
         self.checker.acknowledge([someone.person_id])
 
-    async def delete_once(self, someone: Enrolled) -> None:
-        """The same, asked for only once: Unanswered where nobody answers in time."""
-        self.known.remove(someone)
-        self.checker.deletions += 1
-        self._requests += 1
-        await persons.delete(self.client, someone.scope, someone.person_id, request_id=f"request-{self._requests}")
-        self.checker.acknowledge([someone.person_id])
-
     async def delete_collection(self, scope: str) -> None:
         """Forget a collection with everybody in it."""
         collection = self.client.tables.live.collection_of(scope)
@@ -167,6 +160,14 @@ class People:
         await self._deleted(lambda request: collections.delete(self.client, scope, request_id=request))
         self.known = [each for each in self.known if each.scope != scope]
         self.checker.acknowledge(self.checker.of_collection(collection.uid))
+
+    async def delete_collection_once(self, scope: str) -> None:
+        """The same, asked for only once: Unanswered where nobody answers in time."""
+        collection = self.client.tables.live.collection_of(scope)
+        self.checker.deletions += 1
+        await collections.delete(self.client, scope, request_id=f"only request for {scope}")
+        if collection is not None:
+            self.checker.acknowledge(self.checker.of_collection(collection.uid))
 
     async def _deleted(self, ask: Callable[[str], Awaitable[object]]) -> None:
         self.checker.deletions += 1

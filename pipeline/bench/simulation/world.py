@@ -17,7 +17,7 @@ from pipeline.bench.simulation.gallery import SimulatedGallery
 from pipeline.bench.simulation.keys import SimulatedRows
 from pipeline.bench.simulation.log import Entry, Partition
 from pipeline.bench.simulation.loop import VirtualLoop
-from pipeline.bench.simulation.people import GUESTS, PEOPLE, SUBJECTS, People, people
+from pipeline.bench.simulation.people import GUESTS, PEOPLE, STAFF, SUBJECTS, People, people
 from pipeline.bench.simulation.report import Report
 from pipeline.operations import Refused, Unanswered
 from pipeline.shell.meter import Meter
@@ -236,13 +236,14 @@ class World:
 
     async def _strike(self, crowd: People) -> None:
         """A deletion is carried out, whoever dies over it, and however often; nobody has to ask again."""
-        someone = await crowd.enrol(PEOPLE, SUBJECTS)
+        await crowd.open_collection(STAFF)
+        for subject in range(3):
+            await crowd.enrol(STAFF, subject)
         self.machine.struck = frozenset({"control", "erase"})
         try:
-            await crowd.delete_once(someone)
+            await crowd.delete_collection_once(STAFF)
         except (Refused, Unanswered) as error:
-            told = type(error).__name__
-            self.checker.broken.append(f"I7: the deletion of {someone.person_id}, asked for once, is {told}")
+            self.checker.broken.append(f"I7: the deletion of {STAFF}, asked for once, is {type(error).__name__}")
 
     def _report(self, crowd: People) -> Report:
         return Report(

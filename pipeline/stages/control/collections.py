@@ -1,7 +1,7 @@
 """Commands on collections: create, rename, train, forget."""
 
+from collections.abc import Iterator
 from datetime import datetime
-from itertools import chain
 
 import msgspec
 
@@ -23,14 +23,14 @@ from pipeline.records import (
 from pipeline.stages.control.persons import forgotten_person
 from pipeline.stages.control.tables import (
     GROUPS,
-    LISTS,
     Consequence,
+    Leaving,
     RefusedError,
     Tables,
     collection_of,
     same_collection,
 )
-from pipeline.topology import COLLECTIONS, MEMBERSHIPS, TEMPLATES, Topic
+from pipeline.topology import COLLECTIONS, MEMBERSHIPS, PERSONS, TEMPLATES, Topic
 
 # Limits of the Face service (face-contract 1.6 to 1.10). The rest share the one that its paid tier has for groups.
 COLLECTIONS_OF: dict[CollectionKind, int] = {"facelist": 64}
@@ -126,19 +126,57 @@ def _trained(collection: Collection, training: Training) -> Consequence:
     )
 
 
-def forget(state: Tables, scope: str) -> Consequence:
-    """Forget a collection with all that is its own: persons, templates, memberships - not the members."""
+def forget(state: Tables, scope: str, most: int) -> Consequence:
+    """Forget a collection with all that is its own: persons, templates, memberships - not the members.
+
+    The collection and some `most` records go at once, so that from then on nobody is found in it; the rest goes by
+    `forget_more`: what a million persons leave would not get through one transaction in time.
+    """
     collection = collection_of(state, scope)
-    persons = state.live.persons_of(collection.uid)
-    listed = state.live.templates_of(collection.uid) if collection.kind in LISTS else []
-    changes: Changes = [
-        (COLLECTIONS, Tombstone(collection.uid)),
-        *chain.from_iterable(forgotten_person(state, person) for person in persons),
-        *((TEMPLATES, Tombstone(template_key(collection.uid, each.persisted_face_id))) for each in listed),
-        *(
-            (MEMBERSHIPS, Tombstone(membership_key(collection.uid, person)))
-            for person in state.live.members_of(collection.uid)
-        ),
-    ]
-    kids = (collection.name.kid, *(person.kid for person in persons), *(each.vector.kid for each in listed))
-    return Consequence(changes, collection.uid, kids, "collection")
+    changes, kids = forget_more(state, collection.uid, most)
+    whole = _whole(state, collection)
+    return Consequence(
+        [(COLLECTIONS, Tombstone(collection.uid)), *changes],
+        collection.uid,
+        (collection.name.kid, *kids),
+        "collection",
+        whole,
+    )
+
+
+def forget_more(state: Tables, uid: str, most: int) -> tuple[Changes, list[str]]:
+    """The next `most` records of a collection that leaves, or as many more as the last person has; and their keys."""
+    changes: Changes = []
+    kids: list[str] = []
+    for belonging, key in _belongings(state, uid, most):
+        if len(changes) >= most:
+            break
+        changes += belonging
+        kids += key
+    return changes, kids
+
+
+def _belongings(state: Tables, uid: str, most: int) -> Iterator[tuple[Changes, list[str]]]:
+    live = state.live
+    for person in live.persons_of(uid, top=most):
+        yield forgotten_person(state, person), [person.kid]
+    for face in live.faces_of(uid, top=most):
+        key = template_key(uid, face)
+        yield [(TEMPLATES, Tombstone(key))], [live.templates[key].vector.kid]
+    for member in live.members_of(uid, top=most):
+        yield [(MEMBERSHIPS, Tombstone(membership_key(uid, member)))], []
+
+
+def _whole(state: Tables, collection: Collection) -> Leaving:
+    """Counted, and not spelled out: the tables stand still meanwhile. Nobody of a group belongs to another one."""
+    live, uid = state.live, collection.uid
+    persons, listed = live.persons_of(uid), live.templates_of(uid)
+    faces = len(listed) + sum(live.face_count_of(person.person_id) for person in persons)
+    counts = {
+        COLLECTIONS.name: 1,
+        PERSONS.name: len(persons),
+        TEMPLATES.name: faces,
+        MEMBERSHIPS.name: len(live.members_of(uid)),
+    }
+    kids = [collection.name.kid, *(person.kid for person in persons), *(each.vector.kid for each in listed)]
+    return Leaving({topic: count for topic, count in counts.items() if count}, kids)

@@ -1,7 +1,7 @@
 """The one writer of the tables: checks what was asked for, writes what follows from it, and says how it ended."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -30,11 +30,13 @@ from pipeline.records import (
 from pipeline.stages.contract import DestroyKeys, Emit, Output
 from pipeline.stages.control import collections, faces, persons
 from pipeline.stages.control.tables import Consequence, RefusedError, Tables
-from pipeline.topology import CONTROL, OPERATIONS, Node
+from pipeline.topology import CONTROL, OPERATIONS, Node, Topic
 
 # As long as `operations` keeps them.
 REMEMBERED = timedelta(hours=48)
 SWEEP = timedelta(hours=1)
+# So many records of a collection are forgotten at a time: other commands go between, and transactions stay short.
+PORTION = 2_000
 GIVEN_UP = "InternalServerError"
 GIVEN_UP_WORDS = "control ended again and again over this command and has given it up: see its log and dead-letters"
 
@@ -44,6 +46,7 @@ class Control:
     """Commands in, tables and outcomes out, in one transaction; a repeated command finds its first outcome."""
 
     batch: int = 100
+    portion: int = PORTION
 
     @property
     def node(self) -> Node:
@@ -56,6 +59,7 @@ class Control:
         if received.topic is OPERATIONS:
             if isinstance(received.change, Put):
                 state.outcomes[received.change.key] = received.change.value.finished
+                _learn_leaving(state, received.change.value)
             else:
                 state.outcomes.pop(received.change.key, None)
         else:
@@ -78,11 +82,9 @@ class Control:
 
     def _carry_out(self, state: Tables, command: AnyCommand, now: datetime) -> list[Output]:
         try:
-            consequence = _consequence(state, command, now)
+            consequence = _consequence(state, command, now, self.portion)
         except RefusedError as refusal:
             return [_failed(command, refusal.code, str(refusal), now)]
-        for topic, change in consequence.changes:
-            state.live.apply_change(topic, change)
         erasure = _erasure(command, consequence)
         outcome = Operation(
             operation_id=command.operation_id,
@@ -90,14 +92,14 @@ class Control:
             requested=command.requested_at,
             finished=now,
             resource=consequence.resource,
-            forgotten=sum(isinstance(change, Tombstone) for _, change in consequence.changes),
+            forgotten=sum(_gone(consequence).values()),
             erasure=erasure,
             found=command.found if isinstance(command, NoteFindings) else (),
         )
-        # The key goes first: whatever fails after it, nobody reads a template of the person again.
-        outputs: list[Output] = [DestroyKeys(consequence.destroyed)] if consequence.destroyed else []
+        if outcome.forgotten > len(consequence.changes):
+            state.leaving[consequence.resource] = command.operation_id
         cause = None if erasure is None else command.operation_id
-        outputs += [Emit(topic, _caused(change, cause)) for topic, change in consequence.changes]
+        outputs = _changed(state, consequence.changes, consequence.destroyed, cause)
         return [*outputs, Emit(OPERATIONS, Put(command.operation_id, outcome))]
 
     def may_pass_over(self, received: Received) -> bool:
@@ -117,7 +119,17 @@ class Control:
         old = [operation for operation, finished in state.outcomes.items() if finished <= now - REMEMBERED]
         for operation in old:
             del state.outcomes[operation]
-        return state, [], now + SWEEP
+        outputs = self._forget_more(state)
+        return state, outputs, now if outputs else now + SWEEP
+
+    def _forget_more(self, state: Tables) -> list[Output]:
+        """The next portion of a collection whose deletion was accepted; nothing where none is left."""
+        for uid, operation in list(state.leaving.items()):
+            changes, kids = collections.forget_more(state, uid, self.portion)
+            if changes:
+                return _changed(state, changes, kids, operation)
+            del state.leaving[uid]
+        return []
 
 
 def _failed(command: AnyCommand, code: str, message: str, now: datetime) -> Output:
@@ -136,28 +148,55 @@ def _erasure(command: AnyCommand, consequence: Consequence) -> Erasure | None:
     """What the erase stage has to see through; None where nothing is forgotten."""
     if consequence.erased is None:
         return None
-    gone = [topic.name for topic, change in consequence.changes if isinstance(change, Tombstone)]
+    leaving = consequence.leaving
     return Erasure(
         kind=consequence.erased,
         subject=consequence.resource,
         principal=command.principal,
-        counts=dict(sorted(Counter(gone).items())),
-        keys=destroyed_keys(consequence.destroyed),
+        counts=dict(sorted(_gone(consequence).items())),
+        keys=destroyed_keys(consequence.destroyed if leaving is None else leaving.kids),
     )
+
+
+def _gone(consequence: Consequence) -> Mapping[str, int]:
+    """How many records of each topic are forgotten, by the time that all of it is done."""
+    if consequence.leaving is not None:
+        return consequence.leaving.counts
+    return Counter(topic.name for topic, change in consequence.changes if isinstance(change, Tombstone))
+
+
+def _learn_leaving(state: Tables, operation: Operation) -> None:
+    """A deletion that is not done may have been left halfway; what is left of it is in the tables."""
+    if operation.erasure is None or operation.erasure.kind != "collection":
+        return
+    if operation.outcome == "erasing":
+        state.leaving[operation.erasure.subject] = operation.operation_id
+    else:
+        state.leaving.pop(operation.erasure.subject, None)
+
+
+def _changed(
+    state: Tables, changes: Sequence[tuple[Topic, Change[object]]], kids: Sequence[str], cause: str | None
+) -> list[Output]:
+    for topic, change in changes:
+        state.live.apply_change(topic, change)
+    # The key goes first: whatever fails after it, nobody reads a template of the person again.
+    outputs: list[Output] = [DestroyKeys(tuple(kids))] if kids else []
+    return [*outputs, *(Emit(topic, _caused(change, cause)) for topic, change in changes)]
 
 
 def _caused(change: Change[object], cause: str | None) -> Change[object]:
     return replace(change, cause=cause) if isinstance(change, Tombstone) else change
 
 
-def _consequence(state: Tables, command: AnyCommand, now: datetime) -> Consequence:
+def _consequence(state: Tables, command: AnyCommand, now: datetime, portion: int) -> Consequence:
     match command:
         case AddCollection():
             return collections.add(state, command)
         case UpdateCollection() | ChangeMembers():
             return collections.update(state, command)
         case DeleteCollection():
-            return collections.forget(state, command.scope)
+            return collections.forget(state, command.scope, portion)
         case TrainCollection():
             return collections.train(state, command)
         case FinishTraining():

@@ -1,6 +1,6 @@
 """What control knows, and what an accepted or a refused command comes to."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +19,8 @@ class Tables:
 
     live: LiveSet = field(default_factory=LiveSet)
     outcomes: dict[str, datetime] = field(default_factory=dict)
+    # Collections that are forgotten portion by portion, by uid, and the operations that want it.
+    leaving: dict[str, str] = field(default_factory=dict)
 
 
 class RefusedError(Exception):
@@ -30,16 +32,26 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Leaving:
+    """All that goes with a collection: how many records of each topic, and which keys."""
+
+    counts: Mapping[str, int]
+    kids: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Consequence:
     """What an accepted command causes; the keys are destroyed before any of the changes is written.
 
-    With `erased`, the tables forget `resource`, and the command is done when nobody can name it any more.
+    With `erased`, the tables forget `resource`, and the command is done when nobody can name it any more. With
+    `leaving`, the changes and the keys are the first portion of that.
     """
 
     changes: Sequence[tuple[Topic, Change[object]]]
     resource: str
     destroyed: tuple[str, ...] = ()
     erased: ErasedKind | None = None
+    leaving: Leaving | None = None
 
 
 def collection_of(state: Tables, scope: str) -> Collection:

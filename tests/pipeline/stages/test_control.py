@@ -3,7 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import msgspec
@@ -72,6 +72,13 @@ def delete_face(person_id: str = "p0", face_id: str = "e0", scope: str = PEOPLE)
 
 
 Changes = list[tuple[Topic, str, bool]]
+ERASING = Operation(
+    operation_id="op",
+    outcome="erasing",
+    requested=NOON,
+    finished=NOON,
+    erasure=Erasure(kind="collection", subject="u0", principal="ann", counts={}),
+)
 
 
 @dataclass
@@ -379,6 +386,97 @@ def test_commands_of_one_step_see_each_other() -> None:
 
 def test_a_tombstone_among_the_commands_asks_for_nothing() -> None:
     assert STAGE.prepare([received(COMMANDS, Tombstone(PEOPLE))]) == []
+
+
+def forgotten_in_portions(state: Tables, most: int) -> tuple[list[Step], list[Output | Unusable]]:
+    """The step that accepts the deletion of people, and the ticks until nothing is left to be forgotten."""
+    small = Control(portion=most)
+    command = delete_collection()
+    state, outputs = small.step(state, [command], NOON)
+    everything, steps = list(outputs), [outputs]
+    while True:
+        state, more, due = small.tick(state, NOON)
+        if not more:
+            assert due is not None
+            assert due > NOON
+            break
+        assert due == NOON, "the next portion is due at once"
+        steps.append([*more])
+        everything += more
+    caused = []
+    for each in steps:
+        caused.append(Step())
+        for output in each:
+            caused[-1].take(output)
+    return caused, everything
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 100])
+def test_a_large_collection_goes_in_portions_and_the_first_says_how_much_it_is(most: int) -> None:
+    caused, everything = forgotten_in_portions(enrolled(), most)
+    (at_once,), _ = forgotten_in_portions(enrolled(), 100)
+    first, *later = caused
+    assert first.changes[0] == (COLLECTIONS, "u0", False)
+    assert first.outcome.forgotten == at_once.outcome.forgotten == 5
+    assert first.outcome.erasure is not None
+    assert at_once.outcome.erasure is not None
+    assert first.outcome.erasure.counts == at_once.outcome.erasure.counts
+    assert first.outcome.erasure.keys == at_once.outcome.erasure.keys
+    # Never more than a portion, or the last person's whole: p0 has three records.
+    assert all(len(each.changes) <= most + 2 for each in later)
+    assert [change for each in caused for change in each.changes] == at_once.changes
+    assert sorted(kid for each in caused for kid in each.destroyed) == sorted(at_once.destroyed)
+    assert all(each.kinds[0] == "keys" for each in caused)
+    causes = {each.change.cause for each in everything if isinstance(each, Emit) and isinstance(each.change, Tombstone)}
+    assert causes == {first.outcome.operation_id}
+
+
+def test_between_two_portions_nobody_is_found_in_the_collection_and_it_can_be_made_again() -> None:
+    state, small = enrolled(), Control(portion=1)
+    state, _ = small.step(state, [delete_collection()], NOON)
+    assert step(state, delete_person("p1")).outcome.code == "LargePersonGroupNotFound"
+    assert step(state, add_collection(collection("u9"))).outcome.outcome == "succeeded"
+    assert step(state, delete_person("p1")).outcome.code == "PersonNotFound"
+    state, more, _ = small.tick(state, NOON)
+    assert [each.change.key for each in more if isinstance(each, Emit)] == ["p1"]
+    assert "u9" in state.live.collections
+
+
+def test_whoever_takes_over_between_two_portions_goes_on_with_what_is_left() -> None:
+    state, small = enrolled(), Control(portion=1)
+    state, outputs = small.step(state, [delete_collection()], NOON)
+    (told,) = [each.change for each in outputs if isinstance(each, Emit) and each.topic is OPERATIONS]
+    heir = replace(state, leaving={})
+    heir = small.replay(heir, received(OPERATIONS, told))
+    _, more, _ = small.tick(heir, NOON)
+    assert [each.change for each in more if isinstance(each, Emit)] == [Tombstone("p1", told.key)]
+
+
+def test_what_is_done_is_left_alone() -> None:
+    state, (told, done) = (
+        enrolled(),
+        (msgspec.structs.replace(ERASING, outcome=each) for each in ("erasing", "succeeded")),
+    )
+    for each in (told, done):
+        state = STAGE.replay(state, received(OPERATIONS, Put(each.operation_id, each)))
+    assert STAGE.tick(state, NOON)[1] == []
+
+
+def test_lists_and_dynamic_groups_go_in_portions_too() -> None:
+    state, small = STAGE.begin(), Control(portion=1)
+    listed = [
+        template(f"e{number}", None, uid="u1", kind="largefacelist", kid=f"key-of-e{number}") for number in (0, 1)
+    ]
+    step(
+        state,
+        add_collection(collection("u1", "list", kind="largefacelist")),
+        *(add_face(each, scope="largefacelist/list") for each in listed),
+    )
+    _, outputs = small.step(state, [delete_collection("largefacelist/list")], NOON)
+    assert [each.change.key for each in outputs if isinstance(each, Emit)][:-1] == ["u1", "u1/e0"]
+    _, more, _ = small.tick(state, NOON)
+    assert more[0] == DestroyKeys(("key-of-e1",))
+    assert [each.change.key for each in more[1:] if isinstance(each, Emit)] == ["u1/e1"]
 
 
 @pytest.mark.parametrize("command", [delete_person(), delete_face(), delete_collection()])

@@ -16,7 +16,7 @@ from pipeline.stages.erase import AGAIN, PATIENCE, PURGE_EVERY, ROLLED, SEEN_BY_
 from pipeline.stages.withdrawal import KEY
 from pipeline.topology import AUDIT, CONTROL, DETECT, GATE, IDENTIFICATIONS, OPERATIONS, PERSONS, TEMPLATES
 from pipeline.views import LiveSet
-from tests.pipeline.examples import NOON, received, seconds
+from tests.pipeline.examples import NOON, person, received, seconds
 from tests.pipeline.receipts.signing import PUBLIC, SIGNER
 
 PARTITIONS = 2
@@ -115,6 +115,32 @@ def test_a_deletion_whose_tombstones_are_cleaned_away_ends_all_the_same(case: Ca
     for partition in range(PARTITIONS):
         case.hear(partition, persons=100)
     assert done(case.tick(NOON + SEEN_BY_THEN)[0]) == ["succeeded"]
+
+
+def test_a_collection_that_is_still_leaving_is_not_done_however_long_it_takes(case: Case) -> None:
+    """It is forgotten in portions, and control may be away between two of them."""
+    leaving = msgspec.structs.replace(
+        operation(), erasure=Erasure(kind="collection", subject="u0", principal="ann", counts={})
+    )
+    case.stage.follow(received(PERSONS, Put("p1", person("p1"))))
+    case.ask(leaving)
+    for partition in range(PARTITIONS):
+        case.hear(partition, persons=1)
+    assert case.tick(NOON + SEEN_BY_THEN)[0] == []
+    case.stage.follow(received(PERSONS, Tombstone("p1", "op"), 1))
+    for partition in range(PARTITIONS):
+        case.hear(partition, persons=2)
+    assert done(case.tick(NOON + SEEN_BY_THEN)[0]) == ["succeeded"]
+
+
+def test_patience_begins_when_all_tombstones_were_seen(case: Case) -> None:
+    case.ask(operation())
+    for partition in range(PARTITIONS):
+        case.hear(partition)
+    case.tick(NOON)
+    case.see()
+    assert case.tick(NOON + 2 * PATIENCE)[0] == []
+    assert case.tick(NOON + 3 * PATIENCE)[0] == [TakeOver(0, heard=True), TakeOver(1, heard=True)]
 
 
 def test_a_partition_that_is_silent_for_too_long_is_taken_over(case: Case) -> None:

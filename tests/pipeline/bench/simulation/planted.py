@@ -1,5 +1,6 @@
 """Faults to plant in the real code, each a small patch: a simulation that finds none of them proves nothing."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,8 @@ from pipeline.keeper import Keeper
 from pipeline.shell.outbox import Outbox
 from pipeline.shell.replay import Replay
 from pipeline.stages.contract import Emit
-from pipeline.stages.control import Control
+from pipeline.stages.control import Control, collections, stage
+from pipeline.stages.control.tables import Consequence, Leaving
 from pipeline.stages.erase import Erase
 from pipeline.stages.expire import Expire
 from pipeline.stages.identify import Identify
@@ -128,6 +130,20 @@ def a_receipt_that_killed_thrice_is_passed_over(patch: pytest.MonkeyPatch) -> No
     patch.setattr(Erase, "may_pass_over", lambda _self, _received: True)
 
 
+def a_collection_is_gone_with_the_first_of_its_persons(patch: pytest.MonkeyPatch) -> None:
+    forget = collections.forget
+
+    def forgotten(state: Any, scope: str, most: int) -> Consequence:
+        made = forget(state, scope, most)
+        return replace(made, leaving=Leaving(Counter(topic.name for topic, _ in made.changes), made.destroyed))
+
+    patch.setattr(collections, "forget", forgotten)
+
+
+def who_takes_over_does_not_know_of_a_collection_that_leaves(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(stage, "_learn_leaving", lambda _state, _operation: None)
+
+
 # What each must be caught by, and among how many seeds at most.
 PLANTED: dict[Plant, tuple[str, int]] = {
     the_reset_policy_is_latest: ("I1", 200),
@@ -143,4 +159,6 @@ PLANTED: dict[Plant, tuple[str, int]] = {
     the_key_goes_after_the_tombstone: ("I5", 6),
     a_deletion_that_killed_thrice_is_passed_over: ("I7", 6),
     a_receipt_that_killed_thrice_is_passed_over: ("I7", 6),
+    a_collection_is_gone_with_the_first_of_its_persons: ("I5", 6),
+    who_takes_over_does_not_know_of_a_collection_that_leaves: ("I7", 6),
 }
