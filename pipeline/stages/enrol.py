@@ -87,3 +87,11 @@ class Enrol:
         self, state: None, prepared: Sequence[Output | Unusable], now: datetime
     ) -> tuple[None, list[Output | Unusable]]:
         return None, list(prepared)
+
+    def may_pass_over(self, received: Received) -> bool:
+        """Not a tombstone: what it takes out of the index, no later record would."""
+        return not isinstance(received.change, Tombstone)
+
+    def pass_over(self, state: None, received: Received, now: datetime) -> tuple[None, list[Output]]:
+        """Nobody waits for a template."""
+        return None, []

@@ -16,8 +16,9 @@ from pipeline.changes import Put
 from pipeline.codec import Received, Unusable
 from pipeline.erasing.bounds import NUDGE_S, NUDGED, PURGED
 from pipeline.receipts import Head, Signer, appended
-from pipeline.records import AuditEntry, AuditEvent, Bound, Erasure, Operation, Passed, Receipt, Span
+from pipeline.records import AuditEntry, Bound, Erasure, Operation, Passed
 from pipeline.stages.contract import Emit, Nudge, Output, Purge, TakeOver
+from pipeline.stages.receipting import done, events, span
 from pipeline.topology import (
     AUDIT,
     CONTROL,
@@ -28,7 +29,7 @@ from pipeline.topology import (
     Node,
     Topic,
 )
-from pipeline.views import LiveSet, Positions, Seen, Tombstones, Watermarks
+from pipeline.views import LiveSet, Positions, Tombstones, Watermarks
 
 PATIENCE = timedelta(seconds=3)
 # How often it is looked while a deletion waits, though nothing is heard.
@@ -114,14 +115,14 @@ class Erase:
         return state
 
     def prepare(self, inputs: Sequence[Received]) -> Told:
-        return Told(inputs, self.bounds() if any(map(_done, inputs)) else ())
+        return Told(inputs, self.bounds() if any(map(done, inputs)) else ())
 
     def step(self, state: Erasing, prepared: Told, now: datetime) -> tuple[Erasing, list[Output | Unusable]]:
         """Begin to wait for what is asked, and sign for what is done: it was acknowledged, and is read for once."""
         outputs: list[Output | Unusable] = []
         for received in prepared.inputs:
             state = self.replay(state, received)
-            for event in _events(received, prepared.bounds):
+            for event in events(received, prepared.bounds):
                 entry = appended(state.head or Head(received.partition), event, now, self.signer)
                 state.head = Head.after(entry)
                 outputs.append(Emit(AUDIT, Put(event.erasure, entry)))
@@ -203,7 +204,7 @@ class Erase:
         spans = self.tombstones.of(operation.operation_id)
         erasure = msgspec.structs.replace(
             waiting.erasure,
-            tombstones=tuple(_span(place, span) for place, span in sorted(spans.items())),
+            tombstones=tuple(span(place, seen) for place, seen in sorted(spans.items())),
             passed=tuple(
                 Passed(partition=partition, positions=told.positions, at=told.at, fenced=told.by == "erase")
                 for partition, told in sorted(self.watermarks.newest.items())
@@ -233,44 +234,3 @@ class Erase:
     def _due(self, state: Erasing, now: datetime) -> datetime:
         dues = [state.purge_due or now, *(when for when, _ in state.nudges)]
         return min([*dues, now + AGAIN] if state.waiting else dues)
-
-
-def _done(received: Received) -> tuple[Operation, Erasure] | None:
-    """The deletion that a record calls done, if it does."""
-    match received.change:
-        case Put(value=Operation(outcome="succeeded", erasure=Erasure() as erasure) as operation):
-            return operation, erasure
-        case _:
-            return None
-
-
-def _events(received: Received, bounds: tuple[Bound, ...]) -> Sequence[AuditEvent]:
-    """What a record puts on the chain."""
-    if (done := _done(received)) is not None:
-        return [_receipt(*done, bounds)]
-    match received.change:
-        case Put(value=Operation(found=found)):
-            return found
-        case _:
-            return ()
-
-
-def _receipt(operation: Operation, erasure: Erasure, bounds: tuple[Bound, ...]) -> Receipt:
-    return Receipt(
-        erasure=operation.operation_id,
-        principal=erasure.principal,
-        kind=erasure.kind,
-        subject=erasure.subject,
-        requested=operation.requested,
-        effective=operation.finished,
-        counts=erasure.counts,
-        keys=erasure.keys,
-        tombstones=erasure.tombstones,
-        passed=erasure.passed,
-        bounds=bounds,
-    )
-
-
-def _span(place: str, seen: Seen) -> Span:
-    topic, _, partition = place.rpartition("/")
-    return Span(topic=topic, partition=int(partition), first=seen.first, last=seen.last, count=seen.count)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.changes import Change, Put, Tombstone
 from pipeline.codec import Unusable
 from pipeline.records import Template
+from pipeline.stages.contract import Obliged
 from pipeline.stages.enrol import Enrol, Entry
 from pipeline.topology import ENROL, TEMPLATES
 from tests.pipeline.examples import NOON, received, template
@@ -115,3 +116,11 @@ def test_however_it_is_cut_into_batches_and_repeated_the_last_word_stands(
         for start in range(0, len(history), batch):
             enrolled(shelf, *history[start : start + batch])
     assert set(shelf.entries) == {key for key, alive in dict(words).items() if alive}
+
+
+def test_a_template_may_be_passed_over_and_its_end_may_not() -> None:
+    stage = Enrol(Shelf(), opened)
+    assert isinstance(stage, Obliged)
+    assert stage.may_pass_over(received(TEMPLATES, put("a")))
+    assert not stage.may_pass_over(received(TEMPLATES, Tombstone("p0/a")))
+    assert stage.pass_over(None, received(TEMPLATES, put("a")), NOON) == (None, [])
