@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ from pipeline.wiring.galleries.contents import MilvusContents
 from pipeline.wiring.galleries.generations import Generations
 from pipeline.wiring.galleries.index import MilvusIndex
 from pipeline.wiring.galleries.rebuilding import MilvusRebuilding
-from pipeline.wiring.galleries.renewing import keep_renewed, renewed, swept
+from pipeline.wiring.galleries.renewing import keep_renewed, renewed
 from pipeline.wiring.galleries.rotation import Rotations
 from tests.pipeline.api.conftest import pictures as pictures
 from tests.pipeline.api.house import House, house
@@ -51,28 +52,74 @@ async def until_worn(running: House) -> None:
                 await asyncio.sleep(0.1)
 
 
+def the_sweep_is_missing(patch: pytest.MonkeyPatch) -> None:
+    async def swept(*_: object) -> int:
+        return 0
+
+    patch.setattr(renewing, "swept", swept)
+
+
+def the_sweep_finds_nothing(patch: pytest.MonkeyPatch) -> None:
+    async def orphans(*_: object) -> set[str]:
+        return set()
+
+    patch.setattr(renewing, "orphans", orphans)
+
+
+PLANTED = (the_sweep_is_missing, the_sweep_finds_nothing)
+
+
+def indexed(running: House) -> set[str]:
+    """What lies in the index, whoever it belongs to."""
+    with closing(Milvus(str(running.settings.milvus.uri))) as store:
+        contents = MilvusContents(store)
+        return {each for place in contents.places() for each in contents.ids(place)}
+
+
+async def looked_after(running: House, patch: pytest.MonkeyPatch) -> None:
+    """Keep the index for so long that it was swept once, if it is swept at all."""
+    looks, twice = count(1), asyncio.Event()
+
+    async def nothing_is_due(*_: object) -> list[object]:
+        if next(looks) == 2:
+            twice.set()
+        return []
+
+    patch.setattr(renewing, "renewed", nothing_is_due)
+    patch.setattr(renewing, "FIRST_SWEEP", 0.0)
+    patch.setattr(renewing, "LOOK", 0.01)
+    task = asyncio.create_task(keep_renewed(running.parts, running.access))
+    await asyncio.wait_for(twice.wait(), 60)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
 @pytest.mark.broker
 @pytest.mark.milvus
-async def test_what_never_came_to_be_is_swept_out_of_the_index(running: House, pictures: dict[str, bytes]) -> None:
-    """As enrol leaves it, which reads a template of a transaction that is then given up."""
-    parts, access = running.parts, running.access
+async def test_what_never_came_to_be_is_swept_out_of_the_index(
+    running: House, pictures: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As enrol leaves it, which reads a template of a transaction that is then given up. With a fault it stays."""
+    parts = running.parts
     await running.done("PUT", "/facelists/known", {"name": "n", "recognitionModel": MODEL})
-    (face,) = [
-        (await running.sent("/facelists/known/persistedfaces", pictures[name]))["persistedFaceId"]
-        for name in ("grace",)
-    ]
+    face = (await running.sent("/facelists/known/persistedfaces", pictures["grace"]))["persistedFaceId"]
+    async with asyncio.timeout(30):
+        while indexed(running) != {face}:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+    lived = next(each for each in running.service.client.tables.live.templates.values())
+    never = msgspec.structs.replace(lived, persisted_face_id="00000000-0000-4000-8000-000000000000")
     with closing(Milvus(str(running.settings.milvus.uri))) as store:
-        index, contents = MilvusIndex(store, parts.catalogue, Rotations(running.keys)), MilvusContents(store)
-        async with asyncio.timeout(30):
-            while face not in {each for place in contents.places() for each in contents.ids(place)}:  # noqa: ASYNC110
-                await asyncio.sleep(0.1)
-        lived = next(each for each in running.service.client.tables.live.templates.values())
-        never = msgspec.structs.replace(lived, persisted_face_id="00000000-0000-4000-8000-000000000000")
+        index = MilvusIndex(store, parts.catalogue, Rotations(running.keys))
         index.upsert([Entry(never, unit(parts.catalogue.pack(never.recognition.pack).dimension))])
         index.flush()
-        assert await swept(parts, access) == 1
-        assert await swept(parts, access) == 0
-        assert {each for place in contents.places() for each in contents.ids(place)} == {face}
+    for plant in PLANTED:
+        with monkeypatch.context() as patch:
+            plant(patch)
+            await looked_after(running, patch)
+        assert indexed(running) == {face, never.persisted_face_id}, plant.__name__
+    await looked_after(running, monkeypatch)
+    assert indexed(running) == {face}
 
 
 def unit(dimension: int) -> NDArray[np.float32]:
