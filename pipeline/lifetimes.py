@@ -1,4 +1,4 @@
-"""Which data key seals what, and when it dies (the key hierarchy's expiring half).
+"""When a face ends; which data key seals what, and when it dies (the key hierarchy's expiring half).
 
 Faces share the key of a 10 s expiry bucket, frames that of their camera and 30 s window: so a key is destroyed
 with one small write, whatever number of records it sealed.
@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 FACE_BUCKET_S = 10
 FRAME_WINDOW_S = 30
 FRAME_KEY_LIFE_S = 120
+# How far two clocks of a deployment may be apart, the broker's among them: what its hosts' NTP has to keep to.
+SKEW = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,11 @@ class KeyName:
 
     name: str
     expires: datetime
+
+
+def face_end(issued_at: datetime, seconds: int) -> datetime:
+    """When a face ends that was asked to live so long: sooner by `SKEW`, so that it is no later by any clock."""
+    return issued_at + timedelta(seconds=seconds) - SKEW
 
 
 def face_key(expires: datetime) -> KeyName:

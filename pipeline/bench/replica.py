@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import psutil
@@ -20,13 +20,13 @@ from pipeline.bench.deployment import Deployed, deployed
 from pipeline.bench.gallery import ensured
 from pipeline.changes import Put
 from pipeline.identifiers import template_key
-from pipeline.lifetimes import face_key
+from pipeline.lifetimes import face_end, face_key
 from pipeline.records import Box, Collection, Face, Person, Recognition, Template
 from pipeline.settings import API
 from pipeline.topology import FACES, PERSONS, TEMPLATES, Topic
 
 NAME = "replica"
-LIFE = timedelta(hours=24)
+LIFE = 86_400
 # One key of a person is as good as another's here, and each costs the key store a write to the disk.
 KEYS = 64
 BURST = 1_000
@@ -153,7 +153,7 @@ class Drawn:
     def faces(self, count: int) -> Iterator[Put[object]]:
         """Faces that live for a day."""
         now = datetime.now(UTC)
-        expires = now + LIFE
+        expires = face_end(now, LIFE)
         bucket = face_key(expires)
         kid = self.keys.named(bucket.name, bucket.expires)
         for _ in range(count):

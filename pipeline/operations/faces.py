@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline import codec
 from pipeline.changes import Put
-from pipeline.lifetimes import face_key
+from pipeline.lifetimes import face_end, face_key
 from pipeline.operations import Refused
 from pipeline.operations.ask import Producer
 from pipeline.operations.photos import Finding, Portrait
@@ -68,7 +68,7 @@ class Faces:
     new_id: Callable[[], str]
 
     async def issue(self, measured: Sequence[Measured], recognition: Recognition, seconds: int) -> list[str]:
-        """A fresh faceId for each, which lives `seconds`; the broker has them when this returns.
+        """A fresh faceId for each, which lives `seconds` and no longer; the broker has them when this returns.
 
         Refused where `seconds` is not 60..86400.
         """
@@ -76,7 +76,7 @@ class Faces:
         if not measured:
             return []
         now = self.clock()
-        faces = await asyncio.to_thread(self._sealed, measured, recognition, now, now + timedelta(seconds=seconds))
+        faces = await asyncio.to_thread(self._sealed, measured, recognition, now, face_end(now, seconds))
         await asyncio.gather(*(self._publish(face) for face in faces))
         return [face.face_id for face in faces]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from models.pack import FaceModels
 from models.quality import quality
 from pipeline import identifiers
 from pipeline.codec import seal, unseal
-from pipeline.lifetimes import face_key
+from pipeline.lifetimes import face_end, face_key
 from pipeline.records import Box, Frame, Recognition, RecognitionModel
 from pipeline.stages.detect import Image, Seen, UnseeableError
 from pipeline.stages.tracks import Sighting, Thumbnail, Vector
@@ -39,7 +39,7 @@ class ModelEye:
         found = self.models.detect(image)
         found = [face for face in found if min(face.box[2:]) >= self.models.minimum_face]
         vectors = self.models.embed(image, [face.landmarks for face in found])
-        expires = appended_at + timedelta(seconds=frame.watch.face_ttl)
+        expires = face_end(appended_at, frame.watch.face_ttl)
         try:
             key = face_key(expires)
             kid = self.keys.named(key.name, key.expires)

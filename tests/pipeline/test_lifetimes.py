@@ -1,11 +1,11 @@
-"""A key never dies before what it seals, and hardly later."""
+"""A face is gone at its time by every clock; a key never dies before what it seals, and hardly later."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.lifetimes import FACE_BUCKET_S, FRAME_KEY_LIFE_S, FRAME_WINDOW_S, face_key, frame_key
+from pipeline.lifetimes import FACE_BUCKET_S, FRAME_KEY_LIFE_S, FRAME_WINDOW_S, SKEW, face_end, face_key, frame_key
 
 NAIVE = st.datetimes(datetime(2020, 1, 1), datetime(2100, 1, 1))  # noqa: DTZ001 (hypothesis adds the zones below)
 ZONES = st.integers(-12, 14).map(lambda hours: timezone(timedelta(hours=hours)))
@@ -13,6 +13,13 @@ MOMENTS = st.builds(lambda naive, zone: naive.replace(tzinfo=zone), NAIVE, ZONES
 MICROSECOND = timedelta(microseconds=1)
 BUCKET = timedelta(seconds=FACE_BUCKET_S)
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@given(MOMENTS, st.integers(60, 86_400), st.timedeltas(-SKEW, SKEW))
+def test_no_clock_gives_a_face_more_than_it_was_given(issued_at: datetime, seconds: int, behind: timedelta) -> None:
+    """`behind` is how far the clock of whoever serves it lags that of whoever issued it."""
+    served_until = face_end(issued_at, seconds) + behind - issued_at
+    assert timedelta(seconds=seconds) - 2 * SKEW <= served_until <= timedelta(seconds=seconds)
 
 
 @given(MOMENTS)

@@ -3,7 +3,8 @@
 I1 every face of a camera is accounted for. I2 a revision of a track is told once. I3 nobody is named whose deletion was
 acknowledged, and what had named them is withdrawn by then. I4 whoever is enrolled and passes is named. I5 the key goes
 before the tombstone, and nothing it sealed opens again. I6 a deletion reaches every topic that knew of the person. I7
-every command has its outcome, no deletion is passed over, and each that was carried out has one receipt.
+every command has its outcome, no deletion is passed over, and each that was carried out has one receipt. I8 nobody is
+identified by a face that has lived as long as it was given, whatever the clocks say.
 """
 
 from collections import Counter, defaultdict
@@ -72,6 +73,7 @@ class Checker:
     moved: set[str] = field(default_factory=set)
     overtaken: set[Place] = field(default_factory=set)
     retired: dict[int, int] = field(default_factory=dict)
+    _ends: dict[str, datetime] = field(default_factory=dict)
     _shown: dict[str, Shown] = field(default_factory=dict)
     _revisions: dict[str, int] = field(default_factory=lambda: defaultdict(lambda: -1))
     _highest: dict[str, int] = field(default_factory=lambda: defaultdict(lambda: -1))
@@ -141,6 +143,16 @@ class Checker:
             person = self._persons.get(key.decode())
             if person is not None and self.key_lives(person.kid):
                 self._break(f"I5: the tombstone of {person.person_id} is written before the key is destroyed")
+
+    def may_live(self, face_id: str, now: datetime, seconds: int) -> None:
+        """A face is issued, to live so long from now on."""
+        self._ends[face_id] = now + timedelta(seconds=seconds)
+
+    def decided(self, face_id: str, now: datetime) -> None:
+        """An identification is being made of a face, at this true time."""
+        late = now - self._ends[face_id]
+        if late >= timedelta(0):
+            self._break(f"I8: face {face_id} is identified {late.total_seconds():.1f} s after its end")
 
     def of_collection(self, uid: str) -> list[str]:
         """Everybody who was ever seen in a collection."""

@@ -27,7 +27,7 @@ from pipeline.bench.simulation.producer import SimulatedProducer
 from pipeline.keeper import Keeper
 from pipeline.keeper.upkeep import Upkeeper
 from pipeline.receipts import Signer
-from pipeline.records import Bound
+from pipeline.records import Bound, Face, Identification
 from pipeline.shell.attempts import MOST, Attempts
 from pipeline.shell.desk import Desk
 from pipeline.shell.meter import Meter
@@ -36,7 +36,7 @@ from pipeline.stages.contract import KeptStage
 from pipeline.stages.control import Control
 from pipeline.stages.erase import Erase
 from pipeline.stages.expire import Expire
-from pipeline.stages.identify import Identify
+from pipeline.stages.identify import Identify, Probe
 from pipeline.stages.withdrawal import Withdrawal
 from pipeline.topology import STAGES, Deployment, Scale
 from pipeline.views import Follower, LiveSet
@@ -72,6 +72,17 @@ class SimulatedNote:
             self._text = text
 
 
+@dataclass(frozen=True)
+class WatchedIdentify(Identify):
+    """Tells of every face about which it decides, at that moment."""
+
+    decided: Callable[[Face], None] = field(kw_only=True)
+
+    def decide(self, probe: Probe, now: datetime) -> Identification:
+        self.decided(probe.face)
+        return super().decide(probe, now)
+
+
 @dataclass
 class Machine:
     """What the processes share, and the lives they have now. `skew` is how far each one's clock is off, in seconds."""
@@ -84,6 +95,7 @@ class Machine:
     catalogue: Catalogue
     meter: Meter
     skew: dict[str, float]
+    decided: Callable[[Face], None]
     lives: dict[str, Life] = field(default_factory=dict)
     consumers: dict[str, list[SimulatedConsumer]] = field(default_factory=dict)
     restarts: int = 0
@@ -170,11 +182,12 @@ class Machine:
             case "expire":
                 return Expire(sweep=timedelta(seconds=1))
             case _:
-                return Identify(
+                return WatchedIdentify(
                     gallery=self.gallery,
                     live=LiveSet(),
                     thresholds={PACK: 0.5},
                     open_template=Templates(cast(Any, keys), self.catalogue).of_face,
+                    decided=self.decided,
                 )
 
     def _bounds(self) -> tuple[Bound, ...]:

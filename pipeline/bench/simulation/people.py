@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -19,7 +18,7 @@ from pipeline.bench.simulation.checker import Checker
 from pipeline.bench.simulation.deployment import DEPLOYMENT, PACK, SCALE, Machine
 from pipeline.bench.simulation.gallery import Row
 from pipeline.changes import Put
-from pipeline.lifetimes import face_key
+from pipeline.lifetimes import face_end, face_key
 from pipeline.operations import Refused, Unanswered, collections, enrolled, persons
 from pipeline.operations.ask import Asker
 from pipeline.operations.client import Client, Tables, followed
@@ -208,9 +207,10 @@ class People:
 
     def _face(self, camera: str, track: str, revision: int, subject: int, seconds: int) -> Face:
         now, keys = self.machine.now(), self.machine.keys()
-        face_id, bucket = self._drawn(), face_key(now + timedelta(seconds=seconds))
+        face_id, expires = self._drawn(), face_end(now, seconds)
+        bucket = face_key(expires)
         kid = keys.named(bucket.name, bucket.expires)
-        expires = now + timedelta(seconds=seconds)
+        self.checker.may_live(face_id, now, seconds)
         template = codec.seal(
             keys, kid, _vector(subject).tobytes(), topic=FACES, key=face_id, field="template", expires=expires
         )

@@ -20,6 +20,7 @@ from pipeline.bench.simulation.loop import VirtualLoop
 from pipeline.bench.simulation.people import GUESTS, PEOPLE, STAFF, SUBJECTS, People, people
 from pipeline.bench.simulation.report import Report
 from pipeline.operations import Refused, Unanswered
+from pipeline.records import Face
 from pipeline.shell.meter import Meter
 from pipeline.topology import COMMANDS, FACES, GATE, IDENTIFY, OPERATIONS, PERSONS, STAGES, TABLES, TOPICS, Topic
 
@@ -60,7 +61,7 @@ class World:
         gallery = SimulatedGallery(random.Random(f"{seed}/gallery"), self._proposed)  # noqa: S311 - a schedule
         self.names = (*INSTANCES, *(name for name, share in SPARE.items() if self.chance.random() < share))
         skew = {name: self.chance.uniform(-0.5, 0.5) if self.rough else 0.0 for name in self.names}
-        self.machine = Machine(loop, self.chance, self.broker, rows, gallery, catalogue, meter, skew)
+        self.machine = Machine(loop, self.chance, self.broker, rows, gallery, catalogue, meter, skew, self._decided)
 
     def settings(self, topic: Topic) -> Mapping[str, str]:
         """As on the map, but that segments close within a run."""
@@ -86,6 +87,9 @@ class World:
         self.digest.update(key or b"-")
         self.digest.update(value or b"-")
         self.checker.appended(partition, key, value)
+
+    def _decided(self, face: Face) -> None:
+        self.checker.decided(face.face_id, self.machine.now())
 
     def _proposed(self, person_id: str) -> None:
         if person_id in self.checker.gone:
@@ -170,7 +174,7 @@ class World:
             subject, camera = self._passer_by(crowd), self.chance.choice(CAMERAS)
             crowd.in_view = subject
             for revision in range(self.chance.choice((1, 1, 2, 3))):
-                seconds = self.chance.choice((2, 60, 60, 60))
+                seconds = self.chance.choice((4, 60, 60, 60))
                 await crowd.show(camera, f"t{self.loop.time():.3f}-{number}", revision, subject, seconds)
                 await asyncio.sleep(self.chance.expovariate(1 / 0.05))
 

@@ -1,6 +1,7 @@
 """faceIds: fresh, sealed, found until their very end by whoever asks, and then as if they had never been."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from pipeline.changes import Put
 from pipeline.codec import Received
-from pipeline.lifetimes import face_key
+from pipeline.lifetimes import face_end, face_key
 from pipeline.operations import Refused
 from pipeline.operations.faces import Measured
 from pipeline.operations.photos import Finding
@@ -36,7 +37,7 @@ async def test_a_face_of_the_api_says_so_and_lies_in_its_own_partition(lab: Lab)
     ((topic, partition, _, face),) = lab.log.written
     assert (topic, partition) == ("faces", Deployment().scale.of_face(face_id))
     assert (face.face_id, face.shot, face.recognition) == (face_id, None, RETAIL)
-    assert (face.captured_at, face.expires) == (NOW, NOW + timedelta(seconds=600))
+    assert (face.captured_at, face.expires) == (NOW, face_end(NOW, 600))
     assert face.landmarks == tuple(map(tuple, LANDMARKS.tolist()))
 
 
@@ -63,11 +64,22 @@ async def test_it_opens_as_what_was_measured_also_where_the_view_has_not_seen_it
 
 async def test_it_lives_to_its_last_second_and_then_never_was(lab: Lab) -> None:
     face_id = await lab.face(likeness(1), seconds=60)
-    lab.later(59.999)
+    lab.later(57.999)
     assert await lab.recogniser.faces.opened([face_id])
     lab.later(0.001)
     assert await refused(lab, face_id) == "FaceNotFound"
     assert await refused(lab, "never-was") == "FaceNotFound"
+
+
+async def test_a_process_whose_clock_is_behind_serves_no_face_for_longer_than_was_asked(lab: Lab) -> None:
+    face_id = await lab.face(likeness(1), seconds=60)
+    behind, faces = timedelta(seconds=1.999), lab.recogniser.faces
+    slow = replace(faces, clock=lambda: faces.clock() - behind)
+    lab.later(59.998)
+    assert await slow.opened([face_id])
+    lab.later(0.002)
+    with pytest.raises(Refused, match="has expired"):
+        await slow.opened([face_id])
 
 
 async def test_a_face_whose_key_is_destroyed_never_was(lab: Lab) -> None:

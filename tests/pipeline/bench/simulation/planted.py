@@ -3,12 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from connectors import kafka
-from pipeline import codec
+from pipeline import codec, lifetimes
 from pipeline.keeper import Keeper
 from pipeline.shell.outbox import Outbox
 from pipeline.shell.replay import Replay
@@ -144,21 +145,26 @@ def who_takes_over_does_not_know_of_a_collection_that_leaves(patch: pytest.Monke
     patch.setattr(stage, "_learn_leaving", lambda _state, _operation: None)
 
 
-# What each must be caught by, and among how many seeds at most.
-PLANTED: dict[Plant, tuple[str, int]] = {
-    the_reset_policy_is_latest: ("I1", 200),
-    uncommitted_records_are_read: ("I", 200),
-    a_failed_batch_is_acknowledged: ("I1", 30),
-    offsets_are_committed_one_too_far: ("I1", 30),
-    offsets_are_committed_before_the_outputs: ("I1", 100),
-    nobody_is_fenced: ("I2", 200),
-    a_new_owner_does_not_replay_what_was_published: ("I3", 30),
-    what_named_her_is_not_withdrawn: ("I3", 6),
-    faces_that_expire_get_no_tombstone: ("I6", 6),
-    a_seal_does_not_say_whose_it_is: ("I5", 6),
-    the_key_goes_after_the_tombstone: ("I5", 6),
-    a_deletion_that_killed_thrice_is_passed_over: ("I7", 6),
-    a_receipt_that_killed_thrice_is_passed_over: ("I7", 6),
-    a_collection_is_gone_with_the_first_of_its_persons: ("I5", 6),
-    who_takes_over_does_not_know_of_a_collection_that_leaves: ("I7", 6),
+def nothing_is_allowed_for_clocks_that_are_apart(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lifetimes, "SKEW", timedelta())
+
+
+# What each must be caught by, and among which seeds: the first, and how many at most.
+PLANTED: dict[Plant, tuple[str, int, int]] = {
+    the_reset_policy_is_latest: ("I1", 1, 200),
+    uncommitted_records_are_read: ("I", 1, 200),
+    a_failed_batch_is_acknowledged: ("I1", 1, 30),
+    offsets_are_committed_one_too_far: ("I1", 1, 30),
+    offsets_are_committed_before_the_outputs: ("I1", 1, 100),
+    nobody_is_fenced: ("I2", 1, 200),
+    a_new_owner_does_not_replay_what_was_published: ("I3", 1, 30),
+    what_named_her_is_not_withdrawn: ("I3", 1, 6),
+    faces_that_expire_get_no_tombstone: ("I6", 1, 6),
+    a_seal_does_not_say_whose_it_is: ("I5", 1, 6),
+    the_key_goes_after_the_tombstone: ("I5", 1, 6),
+    a_deletion_that_killed_thrice_is_passed_over: ("I7", 1, 6),
+    a_receipt_that_killed_thrice_is_passed_over: ("I7", 1, 6),
+    a_collection_is_gone_with_the_first_of_its_persons: ("I5", 1, 6),
+    who_takes_over_does_not_know_of_a_collection_that_leaves: ("I7", 1, 6),
+    nothing_is_allowed_for_clocks_that_are_apart: ("I8", 85, 200),
 }
