@@ -42,7 +42,9 @@ def shell(
     """The stage of that name in its shell, ready to run; `folder` is for what the shell keeps, and may be lost."""
     deployment, node, live = parts.settings.deployment(), STAGES[name], LiveSet()
     stage: Any = wiring.stage(name, parts, live)
-    replay = Replay(deployment, lambda: kafka.consumer(access), parts.settings.now)
+    replay = Replay(
+        deployment, lambda: kafka.consumer(access), lambda: kafka.consumer(access, committed=False), parts.settings.now
+    )
     if node.shell == "keeper":
         from pipeline.keeper import Keeper
 

@@ -15,10 +15,15 @@ from pipeline.views import Follower
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Replays for any stage of a deployment; `reader` makes a consumer of committed records."""
+    """Replays for any stage of a deployment; `reader` makes a consumer of committed records, `ends` one of all.
+
+    What the stage had committed may stand behind an open transaction of somebody else, who writes there too: it is
+    waited for.
+    """
 
     deployment: Deployment
     reader: Callable[[], AIOKafkaConsumer]
+    ends: Callable[[], AIOKafkaConsumer]
     clock: Callable[[], datetime]
 
     async def __call__(self, stage: Replaying[Any], partition: int) -> Any:
@@ -31,9 +36,18 @@ class Replay:
             nonlocal state
             state = stage.replay(state, received)
 
+        ends = self.ends()
         follower = Follower(
-            self.reader(), self.deployment, stage.node.replays, learn, clock=self.clock, partitions=[partition]
+            self.reader(),
+            self.deployment,
+            stage.node.replays,
+            learn,
+            clock=self.clock,
+            partitions=[partition],
+            ends=ends,
         )
+        await ends.start()
         await follower.start()
         await follower.stop()
+        await ends.stop()
         return state

@@ -132,7 +132,9 @@ async def main(shell: str, bootstrap: str, prefix: str, instance: str, folder: P
     kafka.SESSION_MS, kafka.HEARTBEAT_MS = 6_000, 1_000
     access = KafkaAccess(bootstrap)
     attempts, deployment = Attempts(folder / f"{instance}.attempts"), Deployment(prefix=prefix)
-    replay = Replay(deployment, lambda: kafka.consumer(access), wall_clock)
+    replay = Replay(
+        deployment, lambda: kafka.consumer(access), lambda: kafka.consumer(access, committed=False), wall_clock
+    )
     desk = Desk(Echo(instance), deployment, attempts, lambda: datetime.now(UTC), replay)
     meter = Meter(Metrics("echo"), "echo", FACES.name)
     stop = asyncio.Event()

@@ -37,7 +37,9 @@ async def kept(
 ) -> AsyncIterator[Keeper]:
     """One stage in its shell, as `faceline worker` runs it, until the block ends."""
     access, name = cluster.access, stage.node.name
-    replay = Replay(cluster.deployment, lambda: kafka.consumer(access), wall_clock)
+    replay = Replay(
+        cluster.deployment, lambda: kafka.consumer(access), lambda: kafka.consumer(access, committed=False), wall_clock
+    )
     desk = Desk(stage, cluster.deployment, Attempts(folder / f"{name}.attempts"), clock, replay)
     meter = Meter(Metrics(name), name, stage.node.input.name)
     tables: Follower | None = None

@@ -55,7 +55,6 @@ class SimulatedConsumer:
         self._most = max_poll_records or MOST
         self._positions: dict[TopicPartition, int] = {}
         self._lag = 0.0
-        self._stopped = False
         self._stalled: tuple[float, float] | None = None
         self._wake: asyncio.Future[None] | None = None
         self._life = LIFE.get()
@@ -76,7 +75,6 @@ class SimulatedConsumer:
 
     async def stop(self) -> None:
         """A static member says nothing; `connectors.kafka_leaving` has it leave."""
-        self._stopped = True
         await self._coordinator.end()
 
     def subscribe(self, topics: list[str], listener: Any = None) -> None:
@@ -190,12 +188,6 @@ class SimulatedConsumer:
     def last_poll_timestamp(self, tp: TopicPartition) -> int:
         """When the broker last answered, in milliseconds of a clock of its own, as aiokafka's is."""
         return round(self._moment() * 1000)
-
-    @property
-    def is_behind(self) -> bool:
-        """Whether it follows whole topics, and has not read all that is there."""
-        follows = not self._stopped and not self.belongs
-        return follows and any(offset < self._of(tp).stable for tp, offset in self._positions.items())
 
     def stall(self, seconds: float) -> None:
         """A fault: nothing new arrives for that long."""

@@ -52,6 +52,8 @@ SPARE = {"control-1": 0.4, "identify-2": 0.75, "erase-1": 0.4}
 # has survived.
 BLOWS = frozenset({*range(1, MOST + 1), MOST + 2})
 PACK = "dlib"
+# Longer than a night: who is deleted in the morning has to be withdrawn from what was told in the evening.
+TOLD = timedelta(hours=47)
 SIGNER = Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)).sign, "simulated")
 
 
@@ -85,7 +87,10 @@ class WatchedIdentify(Identify):
 
 @dataclass
 class Machine:
-    """What the processes share, and the lives they have now. `skew` is how far each one's clock is off, in seconds."""
+    """What the processes share, and the lives they have now. `skew` is how far each one's clock is off, in seconds.
+
+    `passed` is time that went by without an event.
+    """
 
     loop: VirtualLoop
     chance: random.Random
@@ -99,6 +104,7 @@ class Machine:
     lives: dict[str, Life] = field(default_factory=dict)
     consumers: dict[str, list[SimulatedConsumer]] = field(default_factory=dict)
     restarts: int = 0
+    passed: timedelta = timedelta()
     away: set[str] = field(default_factory=set)
     struck: frozenset[str] = frozenset()
     _blows: Counter[str] = field(default_factory=Counter)
@@ -118,7 +124,7 @@ class Machine:
 
     def now(self, name: str = "") -> datetime:
         """A process's clock; the true one without a name."""
-        return BEGINNING + timedelta(seconds=self.loop.time() + self.skew.get(name, 0.0))
+        return BEGINNING + self.passed + timedelta(seconds=self.loop.time() + self.skew.get(name, 0.0))
 
     def keys(self, name: str = "") -> SimulatedKeys:
         """The key store, as one process has it."""
@@ -157,7 +163,10 @@ class Machine:
     def _keeper(self, name: str, attempts: Attempts) -> Keeper:
         node = STAGES[name.partition("-")[0]]
         keys, clock = self.keys(name), partial(self.now, name)
-        replay, stage = Replay(DEPLOYMENT, self._reader, clock), self._stage(node.name, keys)
+        replay, stage = (
+            Replay(DEPLOYMENT, self._reader, lambda: kafka.consumer(self.access, committed=False), clock),
+            self._stage(node.name, keys),
+        )
         desk: Desk[KeptStage[Any, Any]] = Desk(stage, DEPLOYMENT, attempts, clock, replay)
         tables = None
         if node.follows:
@@ -187,6 +196,7 @@ class Machine:
                     live=LiveSet(),
                     thresholds={PACK: 0.5},
                     open_template=Templates(cast(Any, keys), self.catalogue).of_face,
+                    keep=TOLD,
                     decided=self.decided,
                 )
 

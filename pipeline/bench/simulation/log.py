@@ -7,7 +7,7 @@ compaction and retention take closed segments only, which is why a silent partit
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal
 
@@ -130,29 +130,19 @@ class Partition:
             # What is off the disk does not come back.
             self.start = max(self._starts[-1][1], self._entries[0].offset if self._entries else self.end)
 
-    def clean(self) -> int:
-        """One pass of retention and, where the topic compacts, of the cleaner; how many tombstones it removed."""
+    def tombstones(self) -> set[bytes | None]:
+        """The keys that readers still learn to have been deleted."""
+        return {entry.key for entry in self.read(self.start, self.stable) if entry.value is None}
+
+    def clean(self) -> None:
+        """One pass of retention and, where the topic compacts, of the cleaner."""
         self._retain()
         if not self.limits.compacts or len(self._segments) < 2:
-            return 0
+            return
         dirty = min(self._segments[-1][0], self.stable)
         closed = list(takewhile(lambda entry: entry.offset < dirty, self._entries))
         last = {entry.key: entry.offset for entry in closed if entry.marker is None and not entry.aborted}
-        kept = [entry for entry in closed if self._stays(entry, last)]
-        removed = sum(entry.marker is None and entry.value is None for entry in closed) - sum(
-            entry.marker is None and entry.value is None for entry in kept
-        )
-        self._entries[: len(closed)] = kept
-        return removed
-
-    def pass_a_day(self) -> int:
-        """A day in which somebody appended: every segment is closed and cleaned, and no tombstone is kept any more."""
-        if self._segments:
-            self._segments.append((self.end, self.stamp()))
-        limits, self.limits = self.limits, replace(self.limits, tombstones=-1)
-        removed = self.clean()
-        self.limits = limits
-        return removed
+        self._entries[: len(closed)] = [entry for entry in closed if self._stays(entry, last)]
 
     def _stays(self, entry: Entry, last: Mapping[bytes | None, int]) -> bool:
         if entry.aborted or (entry.marker is None and last[entry.key] != entry.offset):

@@ -17,6 +17,7 @@ RARE = (
     "a transaction timed out",
     "ended by ProducerFenced",
     "ended by RuntimeError",
+    "ended by StaleViewError",
     "the broker was killed",
     "a log's start was lost with the broker",
     "control died over one deletion until others are condemned",

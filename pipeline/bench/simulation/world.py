@@ -11,18 +11,19 @@ from dataclasses import replace
 from models.catalogue import Catalogue
 from pipeline.bench.simulation.broker import Pace, SimulatedBroker
 from pipeline.bench.simulation.checker import Checker
-from pipeline.bench.simulation.deployment import BEGINNING, DEPLOYMENT, INSTANCES, SCALE, SPARE, Machine
+from pipeline.bench.simulation.deployment import DEPLOYMENT, INSTANCES, SCALE, SPARE, Machine
 from pipeline.bench.simulation.faults import Faults
 from pipeline.bench.simulation.gallery import SimulatedGallery
 from pipeline.bench.simulation.keys import SimulatedRows
 from pipeline.bench.simulation.log import Entry, Partition
 from pipeline.bench.simulation.loop import VirtualLoop
+from pipeline.bench.simulation.night import Night
 from pipeline.bench.simulation.people import GUESTS, PEOPLE, STAFF, SUBJECTS, People, people
 from pipeline.bench.simulation.report import Report
 from pipeline.operations import Refused, Unanswered
 from pipeline.records import Face
 from pipeline.shell.meter import Meter
-from pipeline.topology import COMMANDS, FACES, GATE, IDENTIFY, OPERATIONS, PERSONS, STAGES, TABLES, TOPICS, Topic
+from pipeline.topology import COMMANDS, FACES, GATE, IDENTIFY, OPERATIONS, PERSONS, STAGES, TOPICS, Topic
 
 CAMERAS = ("door", "gate", "hall", "yard", "lift", "porch")
 REST_S = 60.0
@@ -46,7 +47,7 @@ class World:
             loop,
             network,
             {topic.name: (SCALE.partitions(topic), self.settings(topic)) for topic in TOPICS},
-            lambda: round((BEGINNING.timestamp() + loop.time()) * 1000),
+            lambda: round(self.machine.now().timestamp() * 1000),
             self._heard,
             self._appended,
             Pace(
@@ -105,7 +106,9 @@ class World:
             await crowd.open_collection(GUESTS)
             await self._day(crowd, self.chance.uniform(2.0, 5.0))
             if self.chance.random() < 0.5:
-                self._night()
+                # By the morning every face has expired, and nobody would ask any more what became of it.
+                self.checker.rest(self.machine.now())
+                await Night(self.machine, self.chance, crowd).pass_by()
                 self.broker.pace = self._rough
                 await self._day(crowd, self.chance.uniform(1.0, 2.5))
             await asyncio.gather(*(self._canary(crowd, number) for number in range(SCALE.streams)))
@@ -186,18 +189,6 @@ class World:
         return self.chance.choice(
             [each.subject for each in crowd.known] if drawn < 0.8 and crowd.known else range(SUBJECTS)
         )
-
-    def _night(self) -> None:
-        """A day in which nobody is deleted: Kafka forgets its tombstones; then some begin anew."""
-        for topic in (*TABLES,):
-            for number in range(SCALE.partitions(topic)):
-                removed = self.broker.partitions[(topic.name, number)].pass_a_day()
-                self.states["a tombstone was cleaned away before a restart"] += removed
-        for name in self.names:
-            # Who has not followed the tables all day finds that out, and ends (`views.StaleViewError`).
-            is_stale = any(consumer.is_behind for consumer in self.machine.consumers.get(name, ()))
-            if self.chance.random() < 0.6 or is_stale:
-                self.machine.lives[name].kill()
 
     async def _rest(self) -> None:
         """Wait until nothing is left to be read, and everybody has had time to say what follows."""

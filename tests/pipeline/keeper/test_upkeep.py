@@ -164,7 +164,12 @@ async def _upkeeper(cluster: Cluster, timer: Any) -> AsyncIterator[Upkeeper]:
         live.apply(received)
         positions.apply(received)
 
-    replay = Replay(cluster.deployment, lambda: kafka.consumer(cluster.access), wall_clock)
+    replay = Replay(
+        cluster.deployment,
+        lambda: kafka.consumer(cluster.access),
+        lambda: kafka.consumer(cluster.access, committed=False),
+        wall_clock,
+    )
     tables = Follower(replay.reader(), cluster.deployment, (PERSONS,), follow, clock=wall_clock)
     await tables.start()
     admin = KafkaAdmin(cluster.access)

@@ -68,7 +68,9 @@ class Counting:
         return state, outputs
 
 
-SILENT = Replay(Deployment(), lambda: pytest.fail("nobody reads here"), wall_clock)
+SILENT = Replay(
+    Deployment(), lambda: pytest.fail("nobody reads here"), lambda: pytest.fail("nobody reads here"), wall_clock
+)
 
 
 def desk(path: Path, stage: Counting) -> Desk[Counting]:

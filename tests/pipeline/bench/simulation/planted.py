@@ -166,5 +166,5 @@ PLANTED: dict[Plant, tuple[str, int, int]] = {
     a_receipt_that_killed_thrice_is_passed_over: ("I7", 1, 6),
     a_collection_is_gone_with_the_first_of_its_persons: ("I5", 1, 6),
     who_takes_over_does_not_know_of_a_collection_that_leaves: ("I7", 1, 6),
-    nothing_is_allowed_for_clocks_that_are_apart: ("I8", 85, 200),
+    nothing_is_allowed_for_clocks_that_are_apart: ("I8", 40, 200),
 }
