@@ -12,6 +12,7 @@ import pytest_asyncio
 from connectors.broker import EmbeddedBroker
 from connectors.broker_jars import fetch_jars
 from connectors.milvus_server import EmbeddedMilvus
+from tests.parsing import parse_undisturbed
 
 if TYPE_CHECKING:
     from tests.connectors.key_places import PostgresServer
@@ -22,6 +23,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 # No property here is about time, and a machine that has other work may take long over any example.
 hypothesis.settings.register_profile("any machine", deadline=None)
 hypothesis.settings.load_profile("any machine")
+parse_undisturbed()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -47,7 +47,9 @@ class Replay:
             ends=ends,
         )
         await ends.start()
-        await follower.start()
-        await follower.stop()
-        await ends.stop()
+        try:
+            await follower.start()
+            await follower.stop()
+        finally:
+            await ends.stop()
         return state
