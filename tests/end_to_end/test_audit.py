@@ -125,6 +125,19 @@ async def test_a_sound_deployment(deployed: Deployed) -> None:
     assert {each.store for each in findings(lines, audit.evidence, PLAIN)} <= {"key store"}
 
 
+async def test_a_key_is_gone_within_what_is_promised(deployed: Deployed) -> None:
+    """At one of three looks: the time is that of the whole deletion, which a machine can only make longer."""
+    for _ in range(3):
+        lines = await deployed.audited()
+        (line,) = [each for each in lines if (each.check, each.subject) == ("canary", "key store")]
+        assert line.verdict is Verdict.PASS
+        assert line.bound == 5.0
+        assert line.measured is not None
+        if line.measured < line.bound:
+            return
+    pytest.fail(f"the key was gone {line.measured:.1f} s after the deletion")
+
+
 async def test_who_was_erased_is_looked_for_where_no_key_seals(deployed: Deployed, member: tuple[str, str]) -> None:
     person, group = member
     async with asking(Invocation(deployed.home)) as client:
@@ -219,7 +232,7 @@ async def test_the_end_of_a_canary_is_waited_for_and_measured(deployed: Deployed
         assert line.verdict is Verdict.PASS, line
         assert line.bound is not None
         assert line.measured is not None
-        # A deletion that waits for a slow machine's identify may take longer than all that a key is promised.
+        # The time of a key is shown by itself: deletions that stand in the way of others may take longer than that.
         assert line.measured < line.bound or store == "key store"
 
 

@@ -313,7 +313,7 @@ async def test_the_books_close_and_no_key_had_two_contents(door: Deployed) -> No
     while not (balance := await door.balance()).holds:
         assert time.monotonic() < deadline, balance
         await asyncio.sleep(0.3)
-    assert balance.processed > 100, "where it is slow, frames are skipped, and counted"
+    assert balance.processed > (balance.sampled - balance.skipped) / 2 > 0
     assert door.witness.faces_written > 0
     assert door.witness.contradictions == []
 
