@@ -20,8 +20,8 @@ class EmbeddedMilvus(EmbeddedServer):
     """One server whose data outlive it in `folder`; lock, log and port are remembered in files beside that folder.
 
     `port` 0 takes a free one and keeps it over restarts while it stays free; `temp` is where its temporary files are,
-    the system's folder where none is given. `start` returns the server's URI,
-    "http://127.0.0.1:port". Ends with the process that started it. One event loop may use it.
+    the system's folder where none is given. `start` returns the server's URI, "http://127.0.0.1:port". Ends with the
+    process that started it. One event loop may use it.
     """
 
     def __init__(self, folder: Path, *, port: int = 0, temp: Path | None = None) -> None:
