@@ -4,10 +4,13 @@ dlib's shape_predictor (Kazemi and Sullivan, "One Millisecond Face Alignment wit
 CVPR 2014) is stored tree by tree; numpy walks all trees of a cascade at once and needs them as rectangular arrays.
 """
 
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
+from numpy.lib.format import write_array
 from numpy.typing import NDArray
 
 from models import ModelError
@@ -43,8 +46,17 @@ def shape_predictor_to_npz(content: bytes) -> bytes:
         "anchor": np.array(anchors, np.uint8),
         "offset": np.array(offsets, np.float32),
     }
+    return _npz(arrays)
+
+
+def _npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """As numpy.savez writes it, but the same bytes under every Python: its zip64 headers differ from 3.11.4 on."""
     stream = BytesIO()
-    np.savez(stream, allow_pickle=False, **arrays)
+    with ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            content = BytesIO()
+            write_array(content, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(ZipInfo(f"{name}.npy"), content.getvalue())
     return stream.getvalue()
 
 
