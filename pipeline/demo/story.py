@@ -109,7 +109,7 @@ class Story:
         if not self.witness.faces:
             self.screen.say("nobody was seen, so no faceId can end")
             return
-        self._chapter(f"A faceId lives {FACE_TTL} s here; then comes its tombstone, and its key is destroyed.")
+        self._chapter(f"A faceId lives {FACE_TTL} s here at most; then comes its tombstone, and its key is destroyed.")
         face = min(self.witness.faces.values(), key=lambda each: each.expires)
         self.screen.say(f"faceId {face.face_id}, seen {clock(face.captured_at)}, ends {clock(face.expires)}")
         self.screen.waiting("waiting for the end of this faceId", face.expires)

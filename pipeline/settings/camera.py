@@ -37,7 +37,7 @@ class Camera(Table):
         description="similarity from which somebody is named here, instead of the model's own",
         examples=[0.5],
     )
-    face_ttl: Seconds = Field(default=600, ge=60, le=DAY, description='seconds a faceId lives, or a text such as "10m"')
+    face_ttl: Seconds = Field(default=600, ge=60, le=DAY, description='seconds a faceId lives at most, or "10m"')
     loop: bool = Field(default=False, description="true starts a file again at its end")
 
     @model_validator(mode="before")
